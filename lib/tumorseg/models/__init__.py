@@ -1,0 +1,1 @@
+"""One model a file: network, preprocessing, inference, postprocessing and labels together."""

@@ -1,0 +1,42 @@
+"""What the product knows by name. Entries are strings, so that looking at the list imports nothing.
+
+Adding a model or a data set is one new file and one line here; the contract tests then run over it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Mapping
+
+from tumorseg.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from tumorseg.models.base import Model
+
+#: name -> "module:factory"; a factory takes (weights: Path | None, device: str) and returns a Model.
+MODELS: dict[str, str] = {
+    "resunet": "tumorseg.models.resunet:build",
+    "resunet25d": "tumorseg.models.resunet25d:build",
+}
+#: The model that is taken where none is named: the best on the frozen validation patients.
+DEFAULT_MODEL = "resunet25d"
+
+#: name -> "module:factory"; a factory takes (root: Path) and returns a sequence of cases.
+DATASETS: dict[str, str] = {
+    "kaggle_3m": "tumorseg.io.kaggle_3m:Kaggle3m",
+}
+
+
+def resolve(table: Mapping[str, str], kind: str, name: str) -> Any:
+    """Import and return what ``name`` stands for in ``table``; an unknown name lists the known ones."""
+    if name not in table:
+        raise NotFoundError(f"unknown {kind} {name!r}; known: {', '.join(sorted(table))}")
+    module, _, attribute = table[name].partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def load_model(name: str | None = None, *, weights: Any = None, device: str = "auto") -> Model:
+    """Build the model called ``name`` (the default one for None) with its shipped or the given weights."""
+    factory = resolve(MODELS, "model", name or DEFAULT_MODEL)
+    model: Model = factory(weights=weights, device=device)
+    return model
