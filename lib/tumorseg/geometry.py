@@ -116,16 +116,18 @@ class Reorientation:
         """Reorient the last three axes of ``(..., K, J, I)``."""
         lead = voxels.ndim - 3
         axes = (*range(lead), *(lead + axis for axis in self.order))
-        slices = tuple(slice(None, None, -1 if flip else 1) for flip in self.flips)
-        return np.ascontiguousarray(voxels.transpose(axes)[(..., *slices)])
+        return np.ascontiguousarray(self._flip(voxels.transpose(axes)))
 
     def invert(self, voxels: NDArray[Any]) -> NDArray[Any]:
         """Undo :meth:`apply`."""
         lead = voxels.ndim - 3
-        slices = tuple(slice(None, None, -1 if flip else 1) for flip in self.flips)
         inverse = np.argsort(self.order)
         axes = (*range(lead), *(lead + int(axis) for axis in inverse))
-        return np.ascontiguousarray(voxels[(..., *slices)].transpose(axes))
+        return np.ascontiguousarray(self._flip(voxels).transpose(axes))
+
+    def _flip(self, voxels: NDArray[Any]) -> NDArray[Any]:
+        k, j, i = (slice(None, None, -1 if flip else 1) for flip in self.flips)
+        return voxels[..., k, j, i]
 
     def grid(self, grid: Grid) -> Grid:
         """Return the grid of the reoriented voxels: every voxel keeps its place in the patient."""
@@ -185,7 +187,8 @@ def resample(voxels: NDArray[Any], source: Grid, target: Grid, *, linear: bool =
     out = ndimage.affine_transform(
         data, matrix_kji, offset_kji, output_shape=target.shape, order=1 if linear else 0, mode="nearest"
     )
-    return np.where(_inside(matrix_kji, offset_kji, source.shape, target.shape), out, out.dtype.type(0))
+    out[~_inside(matrix_kji, offset_kji, source.shape, target.shape)] = 0
+    return np.asarray(out)
 
 
 def _inside(

@@ -54,7 +54,8 @@ class StudyImage:
 
     def channel(self, name: str) -> NDArray[Any]:
         """Return the ``(K, J, I)`` voxels of the channel called ``name``."""
-        return self.voxels[self.channels.index(name)]
+        voxels: NDArray[Any] = self.voxels[self.channels.index(name)]
+        return voxels
 
     def with_notes(self, *notes: str) -> StudyImage:
         """Return the same image with further notes."""

@@ -1,0 +1,32 @@
+"""``resunet``: the published ResUNet, one slice at a time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tumorseg.models.slicewise import SlicewiseModel, SlicewiseSpec
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def network() -> nn.Module:
+    """Return the untrained network, ``(B, 3, H, W)`` -> ``(B, 1, H, W)`` logits."""
+    from tumorseg.networks.resunet import ResUNet
+
+    return ResUNet(in_channels=3)
+
+
+SPEC = SlicewiseSpec(
+    name="resunet",
+    description="ResUNet as published for lower-grade glioma: FLAIR abnormality on T1, FLAIR and post-contrast T1",
+    network=network,
+    slices=1,
+    stride=16,
+)
+
+
+def build(weights: Path | None = None, device: str = "auto") -> SlicewiseModel:
+    """Return the model with its shipped weights or those in ``weights``."""
+    return SlicewiseModel(SPEC, weights, device)

@@ -1,0 +1,1 @@
+"""Architectures, one a file. Inputs and outputs are ``(B, C, H, W)`` or ``(B, C, D, H, W)``."""

@@ -1,0 +1,61 @@
+"""Files of a training run: written whole or not at all, and enough to go on from."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Mapping
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from tumorseg.errors import InputError
+
+
+def replace_file(path: Path, write: Any) -> None:
+    """Call ``write(temporary)`` and move the file to ``path``: a reader sees the old one or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        write(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def save_weights(state: Mapping[str, Tensor], path: Path, *, half: bool, metadata: Mapping[str, str]) -> None:
+    """Write a state dict as safetensors; ``half`` stores floating tensors as fp16."""
+    tensors = {
+        name: (value.detach().cpu().half() if half and value.is_floating_point() else value.detach().cpu()).contiguous()
+        for name, value in state.items()
+    }
+    replace_file(path, lambda temporary: save_file(tensors, str(temporary), metadata=dict(metadata)))
+
+
+@dataclass
+class RunState:
+    """Everything beside the configuration that a run needs to go on after a stop."""
+
+    network: dict[str, Tensor]
+    average: dict[str, Tensor]
+    optimizer: dict[str, Any]
+    epoch: int
+    seconds: float
+    best_loss: float
+    best_epoch: int
+    history: list[dict[str, float]]
+    random: dict[str, Any]
+
+    def save(self, path: Path) -> None:
+        """Write the state atomically."""
+        replace_file(path, lambda temporary: torch.save(vars(self), temporary))
+
+    @classmethod
+    def load(cls, path: Path) -> RunState:
+        """Read what :meth:`save` wrote; nothing but tensors and plain values is unpickled."""
+        try:
+            return cls(**torch.load(path, map_location="cpu", weights_only=True))
+        except (OSError, RuntimeError, TypeError, EOFError) as error:
+            raise InputError(f"cannot resume from {path}: {error}; delete it to start anew") from error

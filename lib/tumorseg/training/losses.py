@@ -1,0 +1,40 @@
+"""Losses on logits. Every function takes ``(B, 1, H, W)`` logits and targets in [0, 1] and returns a scalar."""
+
+from __future__ import annotations
+
+from typing import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+# Abraham and Khan 2019, "A novel focal Tversky loss function with improved attention U-Net for lesion segmentation":
+# alpha weighs what is missed, 1 - alpha what is found in vain; gamma < 1 keeps the gradient of easy cases alive.
+TVERSKY_ALPHA = 0.7
+FOCAL_GAMMA = 0.75
+SMOOTH = 1.0
+
+
+def tversky_index(logits: Tensor, target: Tensor, alpha: float = TVERSKY_ALPHA, smooth: float = SMOOTH) -> Tensor:
+    """Tversky index over the whole batch (eq. 3 of the paper), so that empty slices count through their false positives."""
+    probability = torch.sigmoid(logits.float())
+    hit = (probability * target).sum()
+    missed = ((1 - probability) * target).sum()
+    in_vain = (probability * (1 - target)).sum()
+    return (hit + smooth) / (hit + alpha * missed + (1 - alpha) * in_vain + smooth)
+
+
+def focal_tversky(logits: Tensor, target: Tensor) -> Tensor:
+    """Focal Tversky loss, eq. 4 of the paper: ``(1 - TI) ** gamma``."""
+    return (1 - tversky_index(logits, target)).clamp(min=1e-7) ** FOCAL_GAMMA
+
+
+def dice_bce(logits: Tensor, target: Tensor) -> Tensor:
+    """Balanced Tversky (soft Dice, alpha 0.5) plus binary cross-entropy: overlap, and calibrated empty slices."""
+    overlap = 1 - tversky_index(logits, target, alpha=0.5)
+    return overlap + F.binary_cross_entropy_with_logits(logits.float(), target)
+
+
+LOSSES: dict[str, Loss] = {"focal_tversky": focal_tversky, "dice_bce": dice_bce}

@@ -1,0 +1,15 @@
+"""The recipe of each model that ships; a model without one trains by the default."""
+
+from __future__ import annotations
+
+from tumorseg.training.config import Stage, TrainConfig
+
+RECIPES: dict[str, TrainConfig] = {
+    "resunet": TrainConfig(loss="focal_tversky", stages=(Stage(0.6, 0.5, 96), Stage(1.0, 1.0, 192))),
+    "resunet25d": TrainConfig(loss="dice_bce", stages=(Stage(0.55, 0.5, 96), Stage(1.0, 1.0, 192)), weight_decay=1e-2),
+}
+
+
+def recipe(model: str) -> TrainConfig:
+    """Return the recipe of ``model``."""
+    return RECIPES.get(model, TrainConfig())

@@ -1,0 +1,47 @@
+"""Frozen splits, by patient. A split is never changed: measured figures refer to it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from tumorseg.errors import InputError, NotFoundError
+
+
+@dataclass(frozen=True)
+class Split:
+    """Patient ids: what trains, what stops the training, what is measured."""
+
+    train: tuple[str, ...]
+    validation: tuple[str, ...]
+    test: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        everyone = self.train + self.validation + self.test
+        if len(set(everyone)) != len(everyone):
+            twice = sorted({p for p in everyone if everyone.count(p) > 1})
+            raise InputError(f"a patient belongs to one subset only; in several: {', '.join(twice[:5])}")
+
+    def subset(self, name: str) -> tuple[str, ...]:
+        """Return the patients of ``train``, ``validation`` or ``test``."""
+        if name not in ("train", "validation", "test"):
+            raise NotFoundError(f"unknown subset {name!r}; known: train, validation, test")
+        patients: tuple[str, ...] = getattr(self, name)
+        return patients
+
+
+def load_split(path: Path | str = "lgg") -> Split:
+    """Read a split by its name (a file beside this one) or its path."""
+    file = (
+        Path(__file__).parent / f"{path}.json"
+        if "/" not in str(path) and not str(path).endswith(".json")
+        else Path(path)
+    )
+    if not file.is_file():
+        raise NotFoundError(f"no split file {file}")
+    try:
+        table = json.loads(file.read_text())
+        return Split(*(tuple(table[name]) for name in ("train", "validation", "test")))
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{file}: expected JSON with the lists train, validation and test ({error})") from error
