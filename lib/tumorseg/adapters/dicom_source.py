@@ -1,0 +1,118 @@
+"""Images that are DICOM series: a folder of DICOM files or a DICOMweb server, through :mod:`tumorseg.dicom.store`."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tumorseg.adapters.files import fingerprint, write_atomically
+from tumorseg.adapters.sources import ImageEntry
+from tumorseg.errors import InputError
+
+if TYPE_CHECKING:
+    from tumorseg.config import AppConfig
+    from tumorseg.dicom.store import DicomStore, SeriesEntry
+    from tumorseg.types import StudyImage
+
+#: Series of these modalities hold no picture that can be segmented (PS3.3 section C.7.3.1.1.1).
+_NOT_IMAGES = frozenset({"SEG", "SR", "PR", "KO", "RTSTRUCT", "RTPLAN", "RTDOSE", "REG", "FID", "RWV", "DOC", "AU"})
+#: The sequence that is offered first where a study has it: tumours were outlined on it.
+_PREFERRED = "flair"
+
+
+class DicomSource:
+    """The series of a store. Their ids are SeriesInstanceUIDs; the other series of the study serve as channels."""
+
+    is_dicom = True
+
+    def __init__(self, store: DicomStore, cache: Path) -> None:
+        self.store = store
+        self._images = cache / "images"
+        self._writing = threading.Lock()
+
+    @classmethod
+    def open(cls, config: AppConfig) -> DicomSource:
+        """Open the configured folder or address; nothing is downloaded yet."""
+        from tumorseg.dicom.store import open_store
+
+        return cls(open_store(config.studies, config.cache), config.cache)
+
+    def ids(self) -> list[str]:
+        """List one series of each study: its FLAIR, else the one with most images."""
+        studies: dict[str, list[SeriesEntry]] = {}
+        for series in self.store.series():
+            if series.modality not in _NOT_IMAGES:
+                studies.setdefault(series.study_uid, []).append(series)
+        return [max(found, key=_preference).series_uid for found in studies.values()]
+
+    def entry(self, image_id: str) -> ImageEntry:
+        """Look up one series; NotFoundError where the store has none of this UID."""
+        series = self.store.find(image_id)
+        info = {
+            "name": f"{image_id}.nrrd",
+            "StudyInstanceUID": series.study_uid,
+            "SeriesInstanceUID": series.series_uid,
+            "PatientID": series.patient_id,
+            "Modality": series.modality,
+            "SeriesDescription": series.description,
+        }
+        return ImageEntry(image_id, info["name"], info)
+
+    def files(self, image_id: str) -> tuple[Path, ...]:
+        """Return the files of all series of the study that are of the same modality, this one's first."""
+        wanted = self.store.find(image_id)
+        if wanted.modality in _NOT_IMAGES:
+            raise InputError(f"series {image_id} is a {wanted.modality}: expected one with images")
+        siblings = [
+            series.series_uid
+            for series in self.store.series(wanted.study_uid)
+            if series.modality == wanted.modality and series.series_uid != image_id
+        ]
+        return tuple(Path(path) for uid in (image_id, *siblings) for path in self.store.files(uid))
+
+    def read(self, image_id: str, channels: Sequence[str] | None) -> StudyImage:
+        """Read the study's wanted sequences on the grid of the series ``image_id``; None reads that series alone."""
+        from tumorseg.io import read_study
+
+        if channels is None:
+            return read_study(self.store.files(image_id))
+        return read_study(self.files(image_id), channels=channels, reference=image_id)
+
+    def local_file(self, image_id: str) -> Path:
+        """Return the series as one NRRD on the grid of its slices, written to the cache on the first call."""
+        entry = self.entry(image_id)
+        files = tuple(Path(path) for path in self.store.files(entry.id))
+        state = hashlib.sha256(repr(fingerprint(files)).encode()).hexdigest()[:16]
+        target = self._images / state / entry.name
+        with self._writing:
+            if not target.is_file():
+                image = self.read(image_id, None)
+                write_atomically(target, lambda draft: _write_nrrd(draft, image))
+        return target
+
+    def add(self, image_id: str, file: Path) -> ImageEntry:
+        """Refuse: DICOM comes in by DICOM."""
+        raise InputError("this server keeps DICOM: send new series by STOW-RS to /proxy/dicom/wado/studies")
+
+    def close(self) -> None:
+        """Close the store."""
+        self.store.close()
+
+
+def _preference(series: SeriesEntry) -> tuple[bool, int]:
+    """Order the series of a study by how likely the tumour was outlined on it."""
+    return _PREFERRED in (series.description or "").lower(), series.n_instances
+
+
+def _write_nrrd(path: Path, image: StudyImage) -> None:
+    """Write the first channel as uncompressed NRRD in LPS."""
+    import SimpleITK as sitk
+
+    volume = sitk.GetImageFromArray(image.voxels[0])
+    volume.SetSpacing(image.grid.spacing)
+    volume.SetDirection(image.grid.direction.ravel().tolist())
+    volume.SetOrigin(image.grid.origin.tolist())
+    sitk.WriteImage(volume, str(path))

@@ -1,0 +1,135 @@
+"""From an image id to an answer: read the study, ask the model, write the label map. No MONAI pipeline, no strings."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tumorseg.adapters.images import ImageCache
+from tumorseg.adapters.models import ModelPool
+from tumorseg.adapters.wire import DTYPES, InferResult, ResultFormat
+from tumorseg.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from tumorseg.adapters.sources import ImageSource
+    from tumorseg.config import AppConfig
+    from tumorseg.models.base import Model
+    from tumorseg.types import Prediction, Segmentation, StudyImage
+
+# What may stand in a file name that a viewer stores; series UIDs and most file names pass unchanged.
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.\-]+")
+
+
+class Engine:
+    """Models over the images of a source. Safe to use from several threads; see :mod:`tumorseg.adapters.models`."""
+
+    def __init__(self, config: AppConfig, source: ImageSource) -> None:
+        self.source = source
+        self.models = ModelPool(config)
+        self._images = ImageCache(source, config.image_cache_mb)
+
+    def infer(self, model: str, image_id: str, wanted: ResultFormat) -> InferResult:
+        """Segment an image of the source; the label map lies on the grid of exactly this image.
+
+        Raises:
+            NotFoundError: the model is not served, or there is no such image.
+            InputError: the image cannot be used by this model.
+            UnavailableError: too many requests wait.
+        """
+        self.source.entry(image_id)
+        return self._answer(model, image_id, wanted, lambda channels: self._images.read(image_id, channels))
+
+    def infer_file(self, model: str, path: Path, wanted: ResultFormat) -> InferResult:
+        """Segment a file or folder that is not of the source (a session's image)."""
+        from tumorseg.io import read_study
+
+        return self._answer(model, "session", wanted, lambda channels: read_study(path, channels=channels))
+
+    def warm_up(self) -> None:
+        """Load the default model and let it look at an empty slice, so that the first request finds it ready."""
+        import numpy as np
+
+        import tumorseg.io  # noqa: F401  the readers are wanted by the first request too
+        from tumorseg.geometry import Grid
+        from tumorseg.types import StudyImage
+
+        with self.models.using(self.models.names[0]) as model:
+            shape = (len(model.channels), 1, 64, 64)
+            noise = np.random.default_rng(0).random(shape, dtype=np.float32)
+            model.predict(StudyImage(noise, Grid((1, 64, 64), np.eye(4)), model.channels, "MR"))
+
+    def _answer(
+        self, name: str, title: str, wanted: ResultFormat, read: Callable[[tuple[str, ...]], StudyImage]
+    ) -> InferResult:
+        """Time the steps of one request and put its answer together."""
+        begin = time.perf_counter()
+        model = self.models.get(name)
+        image = read(model.channels)
+        seen = time.perf_counter()
+        with self.models.using(name) as model:
+            prediction = model.predict(image)
+        done = time.perf_counter()
+        data = encode(prediction.segmentation, wanted)
+        steps = {"pre": seen - begin, "infer": done - seen, "write": time.perf_counter() - done}
+        params = _params(model, prediction, steps)
+        return InferResult(data, f"{_UNSAFE.sub('_', title)}{wanted.extension}", params)
+
+
+def encode(segmentation: Segmentation, wanted: ResultFormat) -> bytes:
+    """Return the label map as the content of a file of the wanted format.
+
+    Raises:
+        InputError: a label value does not fit the wanted type.
+    """
+    from tumorseg.io.write import nrrd_bytes, write_segmentation
+
+    largest = max(segmentation.labels.values(), default=0)
+    if largest > DTYPES[wanted.dtype]:
+        raise InputError(f"label value {largest} does not fit result_dtype {wanted.dtype}: ask for uint16")
+    result = replace(segmentation, voxels=segmentation.voxels.astype(wanted.dtype, copy=False))
+    if wanted.extension == ".nrrd":
+        return nrrd_bytes(result, wanted.compress)
+    with tempfile.TemporaryDirectory(prefix="tumorseg-") as folder:
+        path = Path(folder) / f"result{wanted.extension}"
+        write_segmentation(path, result)
+        return path.read_bytes()
+
+
+def centroids(segmentation: Segmentation) -> dict[str, list[float]]:
+    """Return the centre of each label that is present, voxel index (i, j, k), from the sums along each axis."""
+    found = {}
+    for name, value in segmentation.labels.items():
+        mask = segmentation.voxels == value
+        total = int(mask.sum())
+        if total:
+            found[name] = [round(_mean_index(mask, axis, total), 2) for axis in (2, 1, 0)]
+    return found
+
+
+def _mean_index(mask: NDArray[np.bool_], axis: int, total: int) -> float:
+    """Average index of the True voxels along one axis of ``(K, J, I)``."""
+    import numpy as np
+
+    profile = mask.sum(axis=tuple(other for other in range(3) if other != axis))
+    return float((profile * np.arange(profile.size)).sum() / total)
+
+
+def _params(model: Model, prediction: Prediction, steps: dict[str, float]) -> dict[str, Any]:
+    """Say what the answer is, in the words that MONAI Label's clients look for, and what a reader should know."""
+    latencies = {**steps, "total": sum(steps.values()), **{f"model_{k}": v for k, v in prediction.latencies.items()}}
+    return {
+        "label_names": dict(model.labels),
+        "latencies": {step: round(seconds, 4) for step, seconds in latencies.items()},
+        "centroids": centroids(prediction.segmentation),
+        "model": prediction.model,
+        "version": prediction.version,
+        "notes": list(prediction.notes),
+    }

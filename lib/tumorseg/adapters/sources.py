@@ -1,0 +1,209 @@
+"""Where images come from: an id that a viewer sends -> files on this computer, and what is known about them.
+
+An id is looked up, never joined to a path: what is not listed does not exist, so ``../`` and absolute paths are
+unknown images like any other misspelling.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tumorseg.errors import InputError, NotFoundError
+
+if TYPE_CHECKING:
+    from tumorseg.config import AppConfig
+    from tumorseg.types import StudyImage
+
+VOLUME_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha")
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+IMAGE_SUFFIXES = VOLUME_SUFFIXES + PICTURE_SUFFIXES
+#: Folder of the labels within a studies folder, as MONAI Label's own store names it.
+LABELS_FOLDER = "labels"
+#: A name that is safe as a file name on every system; for ids and tags that a request makes up.
+SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,127}")
+
+
+@dataclass(frozen=True)
+class ImageEntry:
+    """One image that can be shown and segmented.
+
+    Attributes:
+        id: what viewers call it: a SeriesInstanceUID, or a file's name without its ending.
+        name: file name under which a viewer stores its download.
+        info: what a viewer is told (UIDs, patient, description), JSON-able.
+    """
+
+    id: str
+    name: str
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # Labels and converted images are stored under this name; a UID read from a file may hold anything.
+        if not self.id or self.id.startswith(".") or any(sign in self.id for sign in "/\\\0"):
+            raise InputError(f"expected an image id without '/', '\\' and leading '.', got {self.id!r}")
+        object.__setattr__(self, "info", MappingProxyType(dict(self.info)))
+
+
+class ImageSource(Protocol):
+    """What the data store and the inference need of any place where images lie."""
+
+    #: Whether the images are DICOM series that OHIF can browse.
+    is_dicom: bool
+
+    def ids(self) -> list[str]:
+        """List the images that are offered for labelling, one for each study."""
+        ...
+
+    def entry(self, image_id: str) -> ImageEntry:
+        """Look up any image, also one that :meth:`ids` does not list; NotFoundError where there is none."""
+        ...
+
+    def files(self, image_id: str) -> tuple[Path, ...]:
+        """Return the files that a model may look at when this image is asked for: its whole study."""
+        ...
+
+    def read(self, image_id: str, channels: Sequence[str] | None) -> StudyImage:
+        """Read the wanted sequences of the image's study on the image's own grid; None reads the image alone."""
+        ...
+
+    def local_file(self, image_id: str) -> Path:
+        """Return one file that Slicer can open, made on the first call where the image is a DICOM series."""
+        ...
+
+    def add(self, image_id: str, file: Path) -> ImageEntry:
+        """Take a copy of a new image."""
+        ...
+
+    def close(self) -> None:
+        """Give back what is open."""
+        ...
+
+
+class FileSource:
+    """A folder of NIfTI, NRRD or picture files; each file is one image, read anew when the folder changes."""
+
+    is_dicom = False
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def ids(self) -> list[str]:
+        """List every image file below the folder, by name; files in folders are called ``folder__file``."""
+        return sorted(self._files())
+
+    def entry(self, image_id: str) -> ImageEntry:
+        """Look up one file."""
+        path = self._path(image_id)
+        return ImageEntry(image_id, image_id + suffix_of(path), {"name": image_id + suffix_of(path)})
+
+    def files(self, image_id: str) -> tuple[Path, ...]:
+        """Return the image's file: here a study is one file with all its channels."""
+        return (self._path(image_id),)
+
+    def read(self, image_id: str, channels: Sequence[str] | None) -> StudyImage:
+        """Read the file; its channels are taken as they are."""
+        from tumorseg.io import read_study
+
+        return read_study(self._path(image_id))
+
+    def local_file(self, image_id: str) -> Path:
+        """Return the file itself."""
+        return self._path(image_id)
+
+    def add(self, image_id: str, file: Path) -> ImageEntry:
+        """Copy a new image into the folder; the same one again is no change, another one is refused.
+
+        Raises:
+            InputError: the id is no plain name, the file cannot be read, or another image has this id.
+        """
+        from tumorseg.adapters.files import copy_atomically
+        from tumorseg.io import read_study
+
+        if not SAFE_NAME.fullmatch(image_id):
+            raise InputError(f"expected letters, digits, '.', '-' and '_' as an image's name, got {image_id!r}")
+        image = read_study(file)
+        known = self._files().get(image_id)
+        if known is None:
+            copy_atomically(file, self.root / (image_id + suffix_of(file)))
+        elif not _same_image(image, read_study(known)):
+            raise InputError(f"another image is already called {image_id!r}: choose a new name")
+        return self.entry(image_id)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _files(self) -> dict[str, Path]:
+        """Find the image files, id -> path; links that lead out of the folder are left out."""
+        found: dict[str, Path] = {}
+        root = self.root.resolve()
+        for path in sorted(root.rglob("*")):
+            inner = path.relative_to(root)
+            hidden = any(part.startswith(".") for part in inner.parts) or inner.parts[0] == LABELS_FOLDER
+            if hidden or suffix_of(path) not in IMAGE_SUFFIXES or not path.resolve().is_relative_to(root):
+                continue
+            if path.is_file():
+                found.setdefault("__".join((*inner.parts[:-1], path.name[: -len(suffix_of(path))])), path)
+        return found
+
+    def _path(self, image_id: str) -> Path:
+        path = self._files().get(image_id)
+        if path is None:
+            raise NotFoundError(f"no image is called {image_id!r}; GET /datastore/?output=all lists them")
+        return path
+
+
+def suffix_of(path: Path) -> str:
+    """Return the ending of an image or label file in lower case, ``.nii.gz`` and ``.seg.nrrd`` as one."""
+    name = path.name.lower()
+    return next((ending for ending in (".nii.gz", ".seg.nrrd") if name.endswith(ending)), path.suffix.lower())
+
+
+def open_source(config: AppConfig) -> ImageSource:
+    """Look at what the studies are and open them.
+
+    Raises:
+        InputError: the folder does not exist or holds nothing that can be read.
+    """
+    if not config.is_remote:
+        root = Path(config.studies)
+        if not root.is_dir():
+            raise InputError(f"expected a studies folder, but {root} is none: pass an existing folder or an address")
+        if not looks_like_dicom(root):
+            source = FileSource(root)
+            if not source.ids():
+                raise InputError(f"found no images in {root}: expected DICOM, {', '.join(IMAGE_SUFFIXES)}")
+            return source
+    from tumorseg.adapters.dicom_source import DicomSource
+
+    return DicomSource.open(config)
+
+
+def looks_like_dicom(root: Path) -> bool:
+    """Tell whether the first file below ``root`` that is an image of any kind is a DICOM file."""
+    for path in sorted(root.rglob("*")):
+        inner = path.relative_to(root)
+        if any(part.startswith(".") for part in inner.parts) or inner.parts[0] == LABELS_FOLDER or not path.is_file():
+            continue
+        if suffix_of(path) in IMAGE_SUFFIXES:
+            return False
+        if _has_dicom_preamble(path):
+            return True
+    return False
+
+
+def _has_dicom_preamble(path: Path) -> bool:
+    """Look for the DICM mark behind the 128 bytes of preamble (PS3.10 section 7.1)."""
+    with path.open("rb") as file:
+        return file.read(132)[128:] == b"DICM"
+
+
+def _same_image(one: StudyImage, other: StudyImage) -> bool:
+    """Whether two images show the same voxels at the same place."""
+    import numpy as np
+
+    return one.grid.same_as(other.grid) and np.array_equal(one.voxels, other.voxels)

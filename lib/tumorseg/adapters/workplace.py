@@ -1,0 +1,73 @@
+"""What a server works with, put together in one place: configuration, images, labels, models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tumorseg.adapters.datastore import StudyDatastore
+from tumorseg.adapters.engine import Engine
+from tumorseg.adapters.labels import LabelStore, labels_root
+from tumorseg.adapters.sources import ImageSource, open_source
+from tumorseg.adapters.strategies import strategies
+
+if TYPE_CHECKING:
+    from monailabel.interfaces.tasks.strategy import Strategy
+
+    from tumorseg.config import AppConfig
+
+APP_NAME = "tumorseg"
+APP_DESCRIPTION = "Brain tumour segmentation for 3D Slicer and OHIF"
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """The parts of a server.
+
+    Attributes:
+        config: what was configured.
+        source: where images come from.
+        datastore: images and labels in MONAI Label's words.
+        engine: models over the images.
+        strategies: what suggests the next image, by name.
+    """
+
+    config: AppConfig
+    source: ImageSource
+    datastore: StudyDatastore
+    engine: Engine
+    strategies: dict[str, Strategy]
+
+    @classmethod
+    def open(cls, config: AppConfig) -> Workplace:
+        """Open the studies; no model is loaded yet.
+
+        Raises:
+            InputError: the studies cannot be used.
+        """
+        source = open_source(config)
+        datastore = StudyDatastore(source, LabelStore(labels_root(config)))
+        return cls(config, source, datastore, Engine(config, source), strategies())
+
+    def info(self) -> dict[str, Any]:
+        """Answer ``GET /info/``: what the viewers' selectors show."""
+        from tumorseg import __version__
+
+        models = self.engine.models.describe()
+        labels = sorted({label for said in models.values() for label in said["labels"]})
+        return {
+            "name": APP_NAME,
+            "description": APP_DESCRIPTION,
+            "version": __version__,
+            "labels": labels,
+            "models": models,
+            "trainers": {},
+            "strategies": {name: strategy.info() for name, strategy in self.strategies.items()},
+            "scoring": {},
+            "train_stats": {},
+            "datastore": self.datastore.status(),
+        }
+
+    def close(self) -> None:
+        """Give back what is open."""
+        self.source.close()

@@ -1,0 +1,189 @@
+"""The configuration of a server, typed; the only place that parses strings from conf, environment or command line.
+
+MONAI Label hands an app its ``--conf key value`` pairs as strings, ``tumorseg serve`` its options, and the
+environment has ``TUMORSEG_<KEY>``. All three arrive here, in this order of precedence: conf and options first,
+then the environment, then the default. A request never reaches this module.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tumorseg.errors import InputError, NotFoundError
+from tumorseg.registry import DEFAULT_MODEL, MODELS
+
+ENVIRONMENT_PREFIX = "TUMORSEG_"
+#: The address that OHIF's MONAI Label panel has built in.
+DEFAULT_PORT = 8000
+# What `python -m monailabel.main` itself adds to the conf of an app; of no meaning to us.
+_FOREIGN_KEYS = frozenset({"server_mode"})
+
+
+@dataclass(frozen=True)
+class AppConfig:
+    """What is served, with what, and where.
+
+    Attributes:
+        studies: a folder (of DICOM, or of NIfTI, NRRD and pictures) or the http(s) address of a DICOMweb server.
+        models: registry names that viewers may choose from, the default one first; empty: every registered model.
+        default_model: the model that is loaded first, and listed first.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` …; decided here and never by a request.
+        host: address to listen on; only this computer by default.
+        port: port to listen on, 0 for any free one.
+        cache: folder for what can be made again (converted images, indexes, sessions).
+        labels: folder of the labels that annotators send; None: ``labels`` in the studies folder where that can be
+            written, else below the user's data folder.
+        prewarm: load the default model as soon as the server listens, so that the first mask comes sooner.
+        image_cache_mb: decoded images kept in memory, in MB; 0 keeps none.
+        max_waiting: inferences that may wait for a model; further ones are told to come back.
+        max_upload_mb: largest file that a request may bring.
+        extra_models: further models, name -> ``module:factory``, for sites that bring their own.
+    """
+
+    studies: str
+    models: tuple[str, ...] = ()
+    default_model: str = DEFAULT_MODEL
+    device: str = "auto"
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    cache: Path = field(default_factory=lambda: _user_folder("XDG_CACHE_HOME", ".cache"))
+    labels: Path | None = None
+    prewarm: bool = True
+    image_cache_mb: int = 1024
+    max_waiting: int = 16
+    max_upload_mb: int = 2048
+    extra_models: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "extra_models", dict(self.extra_models))
+        if not self.studies:
+            raise InputError("expected a studies folder or a DICOMweb address, got nothing: pass --studies")
+        for name in (*self.models, self.default_model):
+            if name not in self.known_models:
+                raise NotFoundError(f"unknown model {name!r}; known: {', '.join(sorted(self.known_models))}")
+        if not 0 <= self.port <= 65535:
+            raise InputError(f"expected a port between 0 and 65535, got {self.port}")
+        if min(self.image_cache_mb, self.max_waiting, self.max_upload_mb) < 0:
+            raise InputError("image_cache_mb, max_waiting and max_upload_mb cannot be negative")
+        served = self.models or tuple(self.known_models)
+        object.__setattr__(self, "models", tuple(dict.fromkeys((self.default_model, *served))))
+
+    @property
+    def known_models(self) -> dict[str, str]:
+        """Every model that may be served: the registry's and the site's own, name -> ``module:factory``."""
+        return {**MODELS, **self.extra_models}
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the studies lie on a DICOMweb server."""
+        return self.studies.startswith(("http://", "https://"))
+
+    @classmethod
+    def parse(
+        cls, studies: str | Path, conf: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None
+    ) -> AppConfig:
+        """Build the configuration from strings.
+
+        Args:
+            studies: folder or DICOMweb address.
+            conf: the pairs of ``--conf`` or the options of the command line; a None counts as not given.
+            environ: where ``TUMORSEG_<KEY>`` is looked up; the process's environment by default.
+
+        Raises:
+            InputError: an unknown key, or a value that cannot be read as what the key means.
+        """
+        environ = os.environ if environ is None else environ
+        given = {key: value for key, value in (conf or {}).items() if value is not None and key not in _FOREIGN_KEYS}
+        unknown = sorted(set(given) - set(_PARSERS))
+        if unknown:
+            raise InputError(f"unknown setting {', '.join(unknown)}; known: {', '.join(sorted(_PARSERS))}")
+        values: dict[str, Any] = {}
+        for key, parser in _PARSERS.items():
+            text = given.get(key, environ.get(ENVIRONMENT_PREFIX + key.upper()))
+            if text is not None:
+                values[key] = _parsed(key, parser, text)
+        if values.get("models") and "default_model" not in values:
+            values["default_model"] = values["models"][0]
+        address = str(studies).strip()
+        if "://" not in address:
+            address = str(Path(address).expanduser().resolve()) if address else ""
+        return cls(studies=address.rstrip("/") or address, **values)
+
+
+def _parsed(key: str, parser: Callable[[Any], Any], value: Any) -> Any:
+    """Read one value, naming its key in the error."""
+    try:
+        return parser(value)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, InputError | NotFoundError):
+            raise
+        raise InputError(f"setting {key}: cannot use {value!r} ({error})") from None
+
+
+def _boolean(value: Any) -> bool:
+    """Read yes or no in the ways people write it."""
+    known = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+    text = str(value).strip().lower()
+    if text not in known:
+        raise ValueError("expected true or false")
+    return known[text]
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    """Read comma separated names (or take a sequence of them)."""
+    parts = value.split(",") if isinstance(value, str) else list(value)
+    return tuple(part.strip() for part in parts if part.strip())
+
+
+def _entries(value: Any) -> dict[str, str]:
+    """Read ``name=module:factory`` pairs, comma separated."""
+    if isinstance(value, Mapping):
+        return {str(name): str(target) for name, target in value.items()}
+    entries = {}
+    for part in _names(value):
+        name, _, target = part.partition("=")
+        if not name or target.count(":") != 1:
+            raise ValueError("expected name=module:factory")
+        entries[name] = target
+    return entries
+
+
+def _text(value: Any) -> str:
+    text = str(value).strip()
+    if not text:
+        raise ValueError("expected a text, got nothing")
+    return text
+
+
+def _folder(value: Any) -> Path:
+    return Path(_text(value)).expanduser().resolve()
+
+
+def _user_folder(variable: str, default: str) -> Path:
+    """Find the user's folder of this kind (XDG base directories), with our name below it."""
+    return Path(os.environ.get(variable) or Path.home() / default) / "tumorseg"
+
+
+def data_folder() -> Path:
+    """Return where the user's own work is kept that must not be lost with a cache."""
+    return _user_folder("XDG_DATA_HOME", ".local/share")
+
+
+_PARSERS: dict[str, Callable[[Any], Any]] = {
+    "models": _names,
+    "default_model": _text,
+    "device": _text,
+    "host": _text,
+    "port": int,
+    "cache": _folder,
+    "labels": _folder,
+    "prewarm": _boolean,
+    "image_cache_mb": int,
+    "max_waiting": int,
+    "max_upload_mb": int,
+    "extra_models": _entries,
+}

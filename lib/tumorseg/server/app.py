@@ -1,0 +1,87 @@
+"""The application that ``tumorseg serve`` runs.
+
+Concurrency: every route that reads a file, asks a model or talks to a PACS is a plain function, which the framework
+runs in its thread pool; the event loop only ever passes bytes. ``/info/`` therefore answers while an inference runs.
+Models are used by one thread at a time (:mod:`tumorseg.adapters.models`).
+
+Of MONAI Label's own routers none is mounted: importing them costs half a minute on a small machine (they import
+all of MONAI), and each runs its work in the event loop. The addresses and answers are MONAI Label's. What it offers
+beyond and is not safe to offer (weights upload, reload, deletion of images, paths as images) does not exist here.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+
+from tumorseg import __version__
+from tumorseg.adapters.workplace import Workplace
+from tumorseg.errors import TumorSegError
+from tumorseg.server import datastore, errors, infer, learning, pages, session
+
+if TYPE_CHECKING:
+    from tumorseg.config import AppConfig
+
+logger = logging.getLogger(__name__)
+
+
+def create_app(config: AppConfig) -> FastAPI:
+    """Build the application of one server.
+
+    Raises:
+        InputError: the studies cannot be used.
+    """
+    workplace = Workplace.open(config)
+    app = FastAPI(
+        title="tumorseg",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan,
+        openapi_url="/openapi.json",
+    )
+    app.state.workplace = workplace
+    app.state.sessions = session.SessionStore(config.cache / "sessions", config.max_upload_mb)
+    errors.install(app)
+    for router in (infer.router, datastore.router, learning.router, session.router, pages.router):
+        app.include_router(router)
+    if workplace.source.is_dicom:
+        _mount_dicomweb(app, workplace)
+    pages.mount_ohif(app)
+    return app
+
+
+def _mount_dicomweb(app: FastAPI, workplace: Workplace) -> None:
+    """Serve the store to OHIF at the addresses that its configuration names."""
+    from tumorseg.adapters.dicom_source import DicomSource
+    from tumorseg.server.dicomweb import router
+
+    assert isinstance(workplace.source, DicomSource)
+    app.include_router(router(workplace.source.store), prefix="/proxy")
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Warm up behind the first requests, and close the studies at the end."""
+    workplace: Workplace = app.state.workplace
+    if workplace.config.prewarm:
+        threading.Thread(target=_warm_up, args=(workplace,), name="warm-up", daemon=True).start()
+    try:
+        yield
+    finally:
+        workplace.close()
+
+
+def _warm_up(workplace: Workplace) -> None:
+    """Load the default model; where that fails the first request will say why."""
+    try:
+        workplace.engine.warm_up()
+    except TumorSegError as error:
+        logger.warning("the default model is not ready: %s", error)
+    except Exception:
+        logger.exception("warming up failed")

@@ -1,0 +1,32 @@
+"""Errors as answers: ours with their status and message, unexpected ones with a number to look up in the log."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+
+from tumorseg.errors import TumorSegError
+
+logger = logging.getLogger(__name__)
+
+
+def install(app: FastAPI) -> None:
+    """Make the application answer errors as JSON ``{"detail": …}``."""
+    app.add_exception_handler(TumorSegError, _spoken)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+async def _spoken(request: Request, error: Exception) -> JSONResponse:
+    """Answer an error that the caller can do something about."""
+    status = error.status if isinstance(error, TumorSegError) else 500
+    return JSONResponse({"detail": str(error)}, status_code=status)
+
+
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    """Log what nobody foresaw, and tell the caller nothing but where to find it."""
+    number = uuid.uuid4().hex[:8]
+    logger.error("error %s in %s %s", number, request.method, request.url.path, exc_info=error)
+    return JSONResponse({"detail": f"internal error {number}: see the server's log"}, status_code=500)

@@ -1,0 +1,91 @@
+"""``GET /info/`` and ``POST /infer/{model}``."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from typing import Annotated, Any
+
+from fastapi import APIRouter, File, Form, Request, UploadFile
+from fastapi.responses import JSONResponse, Response
+from urllib3 import encode_multipart_formdata
+
+from tumorseg.adapters.wire import InferResult, parse_params
+from tumorseg.adapters.workplace import Workplace
+from tumorseg.errors import InputError
+from tumorseg.server.common import Place, received
+from tumorseg.server.session import Sessions
+
+router = APIRouter(tags=["segmentation"])
+
+
+class Output(StrEnum):
+    """What the answer holds; the names are MONAI Label's."""
+
+    image = "image"
+    json = "json"
+    all = "all"
+    dicom_seg = "dicom_seg"
+
+
+@router.get("/info/", summary="What is served: models, labels, strategies, number of images")
+def info(place: Place) -> dict[str, Any]:
+    """Describe the server as the viewers' selectors need it."""
+    return place.info()
+
+
+@router.post("/infer/{model}", summary="Segment an image of the data store or of a session")
+def infer(
+    request: Request,
+    place: Place,
+    sessions: Sessions,
+    model: str,
+    image: str = "",
+    session_id: str = "",
+    params: Annotated[str, Form()] = "{}",
+    file: Annotated[UploadFile | None, File()] = None,
+    label: Annotated[UploadFile | None, File()] = None,
+    output: Output = Output.all,
+) -> Response:
+    """Segment ``image`` (an id, never a path), the image of a session, or the file sent along.
+
+    The answer is the label map (``output=image``), its description (``json``) or both as
+    ``multipart/form-data`` (``all``), on the grid of exactly the image that was asked for.
+    """
+    if label is not None:
+        raise InputError("no served model takes a label as input: leave the part 'label' out")
+    if output is Output.dicom_seg:
+        raise InputError("DICOM SEG is not offered by this server: ask for output=image, json or all")
+    return _respond(_run(place, sessions, model, image, session_id, params, file), output)
+
+
+def _run(
+    place: Workplace, sessions: Sessions, model: str, image: str, session_id: str, params: str, file: UploadFile | None
+) -> InferResult:
+    """Find out what is to be segmented and do it."""
+    wanted = parse_params(params)
+    if session_id:
+        with sessions.image(session_id) as path:
+            return place.engine.infer_file(model, path, wanted)
+    if file is not None:
+        with received(file, place.config.max_upload_mb) as path:
+            return place.engine.infer_file(model, path, wanted)
+    if not image:
+        raise InputError("expected an image id, a session_id or a file: nothing was named")
+    return place.engine.infer(model, image, wanted)
+
+
+def _respond(result: InferResult, output: Output) -> Response:
+    """Put the answer into the asked form."""
+    if output is Output.json:
+        return JSONResponse(result.params)
+    if output is Output.image:
+        disposition = {"Content-Disposition": f'attachment; filename="{result.name}"'}
+        return Response(result.data, media_type="application/octet-stream", headers=disposition)
+    body, content_type = encode_multipart_formdata(
+        {
+            "params": (None, json.dumps(result.params), "application/json"),
+            "image": (result.name, result.data, "application/octet-stream"),
+        }
+    )
+    return Response(body, media_type=content_type)

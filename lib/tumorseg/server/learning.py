@@ -1,0 +1,60 @@
+"""``/activelearning/`` and ``/train/``: which image comes next, and that nothing is being trained."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, HTTPException
+
+from tumorseg.errors import NotFoundError
+from tumorseg.server.common import Place
+from tumorseg.server.datastore import checksum
+
+router = APIRouter(tags=["learning"])
+
+
+@router.post("/activelearning/{strategy}", summary="Ask which image to label next")
+def next_sample(place: Place, strategy: str, params: Annotated[dict[str, Any] | None, Body()] = None) -> dict[str, Any]:
+    """Return id, file name, checksum and UIDs of an image without a label, or ``{}`` where all have one."""
+    chosen = place.strategies.get(strategy)
+    if chosen is None:
+        raise NotFoundError(f"unknown strategy {strategy!r}; known: {', '.join(place.strategies)}")
+    sample = chosen({"strategy": strategy}, place.datastore)
+    if not sample:
+        return {}
+    image_id = str(sample["id"])
+    known = place.datastore.get_image_info(image_id)
+    shown = {
+        **known.get("strategy", {}),
+        strategy: {"ts": int(time.time()), "client_id": (params or {}).get("client_id")},
+    }
+    place.datastore.update_image_info(image_id, {"strategy": shown})
+    # Slicer keeps downloads by name and only loads one anew where the checksum differs.
+    state = checksum(Path(place.datastore.get_image_uri(image_id)))
+    return {**sample, **place.datastore.get_image_info(image_id), "checksum": state}
+
+
+@router.get("/train/", summary="Ask whether a training runs")
+def training_status(all: bool = False, check_if_running: bool = False) -> dict[str, Any]:
+    """Answer 404, as MONAI Label does while nothing runs: the panels ask regularly."""
+    raise HTTPException(404, "no training is running")
+
+
+@router.post("/train/", summary="Train every trainer of the server")
+def train_all(params: Annotated[dict[str, Any] | None, Body()] = None) -> dict[str, Any]:
+    """Start every trainer; there are none, models are trained by ``tumorseg train``."""
+    return {}
+
+
+@router.post("/train/{model}", summary="Train one model")
+def train(model: str, params: Annotated[dict[str, Any] | None, Body()] = None) -> dict[str, Any]:
+    """Refuse: models are trained by ``tumorseg train``."""
+    raise NotFoundError(f"there is no trainer for {model!r} on this server: use `tumorseg train {model}`")
+
+
+@router.delete("/train/", summary="Stop the training")
+def stop_training() -> dict[str, Any]:
+    """Stop what runs, which is nothing."""
+    return {}
