@@ -111,7 +111,7 @@ def instance(sequence: Sequence, index: int, grid: Grid) -> Dataset:
     return dataset
 
 
-def file_meta(instance_uid: str) -> FileMetaDataset:
+def file_meta(instance_uid: UID) -> FileMetaDataset:
     """Return the file meta group; the implementation is named, so that files do not change with pydicom's version."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = MRImageStorage
