@@ -16,6 +16,7 @@ import numpy as np
 from tumorseg import registry
 from tumorseg.errors import InputError
 from tumorseg.models.base import Progress
+from tumorseg.models.channels import select_channels
 from tumorseg.types import FLAIR, Prediction, Segmentation, StudyImage
 
 #: What a server (another process) is told, so that it knows the stand-in too: ``--conf extra_models ...``.
@@ -45,23 +46,27 @@ class ThresholdModel:
         return hashlib.sha256(f"{self.threshold}".encode()).hexdigest()[:12]
 
     def predict(self, image: StudyImage, *, progress: Progress | None = None) -> Prediction:
-        """Threshold the first wanted channel (the first of the image where it is missing) on the image's own grid."""
-        wanted = next((name for name in self.channels if name in image.channels), image.channels[0])
-        seen = image.channel(wanted)
+        """Threshold the first wanted channel on the image's own grid; a missing one falls back as for every model."""
+        chosen = select_channels(image, self.channels)
+        seen = chosen.voxels[0]
         if not np.isfinite(seen).all():
             raise InputError("expected finite voxels, got NaN or infinity: repair the image first")
         time.sleep(self.pause)
         mask = (seen >= self.threshold).astype(np.uint8)
         if progress is not None:
             progress(mask.shape[0], mask.shape[0])
-        notes = image.notes if wanted in self.channels else (*image.notes, f"{self.channels[0]} missing: used {wanted}")
         segmentation = Segmentation(mask, image.grid, self.labels)
-        return Prediction(segmentation, self.name, self.version, notes, {"network": self.pause})
+        return Prediction(segmentation, self.name, self.version, chosen.notes, {"network": self.pause})
 
 
 def build_threshold(weights: Path | str | None = None, device: str = "auto") -> ThresholdModel:
     """Factory for the registry; ``weights`` may hold the threshold as text, else it is 500."""
     return ThresholdModel(float(Path(weights).read_text()) if weights else 500.0)
+
+
+def build_bright(weights: Path | str | None = None, device: str = "auto") -> ThresholdModel:
+    """Marks the tumour of tests/dicom/phantoms.py and not its cyst, which is bright as well."""
+    return ThresholdModel(threshold=700.0)
 
 
 def build_slow(weights: Path | str | None = None, device: str = "auto") -> ThresholdModel:

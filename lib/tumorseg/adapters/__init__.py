@@ -1,1 +1,1 @@
-"""Between MONAI Label's words and ours. Only this room, server/ and apps/ import monailabel, and only its light parts."""
+"""Between MONAI Label's words and ours. Beside it only server/ and apps/ import monailabel."""

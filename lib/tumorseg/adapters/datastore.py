@@ -21,7 +21,7 @@ FINAL = DefaultLabelTag.FINAL.value
 
 
 class StudyDatastore(Datastore):  # type: ignore[misc]
-    """Images of a source with their labels; ids and tags are looked up or checked, never joined to a path as they come."""
+    """Images of a source with their labels; ids and tags are looked up or checked before use."""
 
     def __init__(self, source: ImageSource, labels: LabelStore) -> None:
         self.source = source

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tumorseg.adapters.files import fingerprint, write_atomically
+from tumorseg.adapters.files import fill_atomically, fingerprint
 from tumorseg.adapters.sources import ImageEntry
 from tumorseg.errors import InputError
 
@@ -90,7 +90,7 @@ class DicomSource:
         with self._writing:
             if not target.is_file():
                 image = self.read(image_id, None)
-                write_atomically(target, lambda draft: _write_nrrd(draft, image))
+                fill_atomically(target, lambda draft: _write_nrrd(draft, image))
         return target
 
     def add(self, image_id: str, file: Path) -> ImageEntry:
@@ -112,7 +112,7 @@ def _write_nrrd(path: Path, image: StudyImage) -> None:
     import SimpleITK as sitk
 
     volume = sitk.GetImageFromArray(image.voxels[0])
-    volume.SetSpacing(image.grid.spacing)
-    volume.SetDirection(image.grid.direction.ravel().tolist())
-    volume.SetOrigin(image.grid.origin.tolist())
+    volume.SetSpacing(image.grid.spacing)  # type: ignore[no-untyped-call]
+    volume.SetDirection(image.grid.direction.ravel().tolist())  # type: ignore[no-untyped-call]
+    volume.SetOrigin(image.grid.origin.tolist())  # type: ignore[no-untyped-call]
     sitk.WriteImage(volume, str(path))

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,18 +87,17 @@ def encode(segmentation: Segmentation, wanted: ResultFormat) -> bytes:
     Raises:
         InputError: a label value does not fit the wanted type.
     """
-    from tumorseg.io.write import nrrd_bytes, write_segmentation
+    from tumorseg.io.nrrd_write import nrrd_bytes, seg_nrrd_bytes
+    from tumorseg.io.write import nifti_bytes
 
     largest = max(segmentation.labels.values(), default=0)
     if largest > DTYPES[wanted.dtype]:
         raise InputError(f"label value {largest} does not fit result_dtype {wanted.dtype}: ask for uint16")
-    result = replace(segmentation, voxels=segmentation.voxels.astype(wanted.dtype, copy=False))
     if wanted.extension == ".nrrd":
-        return nrrd_bytes(result, wanted.compress)
-    with tempfile.TemporaryDirectory(prefix="tumorseg-") as folder:
-        path = Path(folder) / f"result{wanted.extension}"
-        write_segmentation(path, result)
-        return path.read_bytes()
+        return nrrd_bytes(segmentation, compress=wanted.compress)
+    if wanted.extension == ".seg.nrrd":
+        return seg_nrrd_bytes(segmentation)
+    return nifti_bytes(segmentation, compress=wanted.extension == ".nii.gz")
 
 
 def centroids(segmentation: Segmentation) -> dict[str, list[float]]:

@@ -1,4 +1,4 @@
-"""Writing files so that nobody ever sees half of one."""
+"""Files that are seen whole or not at all, and how to tell that one changed."""
 
 from __future__ import annotations
 
@@ -10,41 +10,36 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tumorseg.io.files import write_atomically
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Let ``write`` fill a temporary neighbour of ``path``, then put it in place in one step.
 
-    The neighbour has the same ending, since writers choose the format by it.
-    """
+def fill_atomically(path: Path, fill: Callable[[Path], object]) -> None:
+    """Let ``fill`` write a draft beside ``path``, of the same name, then put it in place in one step."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".incoming-", dir=path.parent) as folder:
         draft = Path(folder) / path.name
-        write(draft)
+        fill(draft)
         os.replace(draft, path)
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write bytes in one step."""
-    write_atomically(path, lambda draft: draft.write_bytes(data) and None)
+def copy_atomically(source: Path, target: Path) -> None:
+    """Copy a file's content in one step."""
+    fill_atomically(target, lambda draft: shutil.copyfile(source, draft))
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write a JSON object in one step."""
-    write_bytes(path, json.dumps(value, indent=2, default=str).encode())
+    """Write a JSON object in one step, making its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, json.dumps(value, indent=2, default=str).encode())
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object; one that is missing or damaged is empty."""
     try:
-        value = json.loads(path.read_text())
+        value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}
-
-
-def copy_atomically(source: Path, target: Path) -> None:
-    """Copy a file's content in one step."""
-    write_atomically(target, lambda draft: shutil.copyfile(source, draft) and None)
 
 
 def fingerprint(files: tuple[Path, ...]) -> tuple[tuple[str, int, int], ...]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import uuid
 from enum import StrEnum
 from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Form, Request, UploadFile
 from fastapi.responses import JSONResponse, Response
-from urllib3 import encode_multipart_formdata
 
 from tumorseg.adapters.wire import InferResult, parse_params
 from tumorseg.adapters.workplace import Workplace
@@ -82,10 +82,22 @@ def _respond(result: InferResult, output: Output) -> Response:
     if output is Output.image:
         disposition = {"Content-Disposition": f'attachment; filename="{result.name}"'}
         return Response(result.data, media_type="application/octet-stream", headers=disposition)
-    body, content_type = encode_multipart_formdata(
-        {
-            "params": (None, json.dumps(result.params), "application/json"),
-            "image": (result.name, result.data, "application/octet-stream"),
-        }
+    boundary = uuid.uuid4().hex
+    return Response(_multipart(result, boundary), media_type=f"multipart/form-data; boundary={boundary}")
+
+
+def _multipart(result: InferResult, boundary: str) -> bytes:
+    """Join description and label map as the parts ``params`` and ``image`` (RFC 7578)."""
+    params = json.dumps(result.params).encode()
+    return b"".join(
+        (
+            f"--{boundary}\r\n".encode(),
+            b'Content-Disposition: form-data; name="params"\r\nContent-Type: application/json\r\n\r\n',
+            params,
+            f"\r\n--{boundary}\r\n".encode(),
+            f'Content-Disposition: form-data; name="image"; filename="{result.name}"\r\n'.encode(),
+            b"Content-Type: application/octet-stream\r\n\r\n",
+            result.data,
+            f"\r\n--{boundary}--\r\n".encode(),
+        )
     )
-    return Response(body, media_type=content_type)

@@ -1,0 +1,61 @@
+"""Strings from conf and environment become a typed configuration, or a clear error."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tumorseg.config import AppConfig
+from tumorseg.errors import InputError, NotFoundError
+from tumorseg.registry import DEFAULT_MODEL, MODELS
+
+
+def test_defaults_listen_on_this_computer_only(tmp_path: Path) -> None:
+    config = AppConfig.parse(tmp_path, {}, environ={})
+    assert (config.host, config.port) == ("127.0.0.1", 8000)
+    assert config.models[0] == DEFAULT_MODEL and set(config.models) == set(MODELS)
+    assert config.studies == str(tmp_path) and not config.is_remote
+
+
+def test_conf_goes_before_the_environment(tmp_path: Path) -> None:
+    environ = {"TUMORSEG_PORT": "9000", "TUMORSEG_PREWARM": "off", "TUMORSEG_UNRELATED": "x"}
+    config = AppConfig.parse(tmp_path, {"port": "9001"}, environ)
+    assert config.port == 9001 and config.prewarm is False
+
+
+def test_the_first_of_the_named_models_is_the_default(tmp_path: Path) -> None:
+    conf = {"models": "mine, resunet", "extra_models": "mine=package.module:build", "server_mode": "true"}
+    config = AppConfig.parse(tmp_path, conf, {})
+    assert config.default_model == "mine" and config.models == ("mine", "resunet")
+    assert config.known_models["mine"] == "package.module:build"
+
+
+def test_an_address_is_remote() -> None:
+    config = AppConfig.parse("http://127.0.0.1:8042/dicom-web/", {}, {})
+    assert config.is_remote and config.studies == "http://127.0.0.1:8042/dicom-web"
+
+
+@pytest.mark.parametrize(
+    ("conf", "message"),
+    [
+        ({"modles": "resunet"}, "unknown setting modles"),
+        ({"port": "eighty"}, "port"),
+        ({"port": "70000"}, "between 0 and 65535"),
+        ({"prewarm": "perhaps"}, "true or false"),
+        ({"extra_models": "mine"}, "name=module:factory"),
+        ({"image_cache_mb": "-1"}, "negative"),
+        ({"device": " "}, "device"),
+    ],
+)
+def test_what_cannot_be_read_is_named(conf: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=message):
+        AppConfig.parse(tmp_path, conf, {})
+
+
+def test_unknown_models_and_missing_studies(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="known: .*resunet"):
+        AppConfig.parse(tmp_path, {"models": "unet9"}, {})
+    with pytest.raises(InputError, match="studies"):
+        AppConfig.parse("", {}, {})
