@@ -38,7 +38,6 @@ THRESHOLD = 0.5
 # TCGA-LGG was scanned with a field of view of 220 to 240 mm on 256 pixels; scale augmentation covers a quarter around.
 TRAINED_PIXEL_MM = 0.9
 PIXEL_TOLERANCE = 0.25
-BATCH = 8
 MIN_SIDE = 32
 
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 from torch.nn import functional as F
 
 from tumorseg.errors import InputError
 from tumorseg.models.base import Progress
+from tumorseg.models.weights import load_into
 
 if TYPE_CHECKING:
     from tumorseg.models.slicewise import SlicewiseSpec
@@ -45,12 +45,7 @@ class TorchRunner:
     def __init__(self, spec: SlicewiseSpec, weights: Path, device: str) -> None:
         self.slices, self.stride, self.device = spec.slices, spec.stride, pick_device(device)
         network = spec.network()
-        try:
-            network.load_state_dict(
-                {k: v.float() if v.is_floating_point() else v for k, v in load_file(weights).items()}
-            )
-        except (RuntimeError, OSError) as error:
-            raise InputError(f"{weights} does not hold weights of {spec.name}: {str(error).splitlines()[0]}") from error
+        load_into(network, weights, spec.name)
         self.network = network.eval().to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @torch.inference_mode()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, Mapping
 
 import torch
@@ -57,5 +58,6 @@ class RunState:
         """Read what :meth:`save` wrote; nothing but tensors and plain values is unpickled."""
         try:
             return cls(**torch.load(path, map_location="cpu", weights_only=True))
-        except (OSError, RuntimeError, TypeError, EOFError) as error:
-            raise InputError(f"cannot resume from {path}: {error}; delete it to start anew") from error
+        except (OSError, RuntimeError, TypeError, EOFError, UnpicklingError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(f"cannot resume from {path}: {reason}; delete it to start anew") from error

@@ -18,6 +18,7 @@ from tumorseg.errors import InputError
 from tumorseg.io.kaggle_3m import Kaggle3m
 from tumorseg.models.slicewise import SlicewiseSpec, preprocess
 from tumorseg.models.torch_runner import pick_device
+from tumorseg.models.weights import load_into
 from tumorseg.registry import MODELS, resolve
 from tumorseg.training.checkpoint import save_weights
 from tumorseg.training.data import load_volumes
@@ -95,9 +96,7 @@ def train(model: str, data: Path, out: Path, options: TrainOptions, report: Repo
     torch.manual_seed(config.seed)  # initial weights and dropout; every other draw has its own generator
     network = spec.network()
     if options.init:
-        network.load_state_dict(
-            {k: v.float() if v.is_floating_point() else v for k, v in load_file(options.init).items()}
-        )
+        load_into(network, options.init, model)
     device = str(pick_device(options.device))
     trainer = Trainer(network, config, out, slices=spec.slices, device=device, minutes=options.minutes)
     if options.resume and (out / "state.pt").exists():

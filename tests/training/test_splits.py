@@ -1,0 +1,49 @@
+"""Splits by patient."""
+
+import json
+
+import pytest
+
+from tests.io.test_kaggle_3m import write_patient
+from tumorseg.errors import InputError, NotFoundError
+from tumorseg.io.kaggle_3m import Kaggle3m
+from tumorseg.training.run import choose_split
+from tumorseg.training.splits import Split, load_split
+
+
+def test_the_shipped_split_is_frozen():
+    split = load_split("lgg")
+    assert [len(split.subset(name)) for name in ("train", "validation", "test")] == [70, 8, 10]
+    # A change of this line would make every published figure wrong.
+    assert split.test[0] == "TCGA_CS_6666_20011109"
+    assert split.validation[-1] == "TCGA_HT_8111_19980330"
+
+
+def test_a_patient_belongs_to_one_subset():
+    with pytest.raises(InputError, match="p2"):
+        Split(("p1", "p2"), ("p2",), ())
+
+
+def test_a_random_split_is_reproducible_and_keeps_patients_apart(tmp_path):
+    for i in range(10):
+        write_patient(tmp_path, f"P_{i}", [1])
+    data = Kaggle3m(tmp_path)
+    split = choose_split(data, "random", seed=1)
+    assert split == choose_split(data, "random", seed=1)
+    assert split != choose_split(data, "random", seed=2)
+    assert sorted(split.train + split.validation + split.test) == list(data.patients)
+    assert len(split.validation) == len(split.test) == 2
+
+
+def test_split_files_that_cannot_be_used_are_said(tmp_path):
+    with pytest.raises(NotFoundError):
+        load_split("nothing")
+    with pytest.raises(NotFoundError):
+        load_split("lgg").subset("holdout")
+    path = tmp_path / "split.json"
+    path.write_text(json.dumps({"train": []}))
+    with pytest.raises(InputError, match="validation"):
+        load_split(path)
+    write_patient(tmp_path / "data", "P_1", [1])
+    with pytest.raises(InputError, match="--split random"):
+        choose_split(Kaggle3m(tmp_path / "data"), "lgg", 0)
