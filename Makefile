@@ -1,0 +1,55 @@
+# One command each. `make` alone lists them.
+SHELL := bash
+.DEFAULT_GOAL := help
+.PHONY: help install demo demo-check test test-all lint format types lock sample-data sample-expected train evaluate benchmark tables clean
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+HOST ?= 127.0.0.1
+PORT ?= 8000
+PYTEST ?=
+export VENV
+
+help: ## list these commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 26
+
+install: ## install everything into .venv (PYTHON=/path/to/python3.12 chooses the interpreter)
+	@requirements/install.sh
+
+demo: install ## serve sample_data on http://127.0.0.1:8000 and say what to open (HOST=, PORT=)
+	@$(BIN)/tumorseg serve sample_data --host $(HOST) --port $(PORT)
+
+demo-check: install ## the demo without a person: segment as OHIF and as Slicer do, compare, stop
+	@$(BIN)/python -m tumorseg.server.demo_check
+
+test: install lint types ## the whole check: format, lint, types, tests (PYTEST="-k geometry" selects)
+	$(BIN)/python -m pytest -m "not slow" $(PYTEST)
+
+test-all: install lint types ## the same and the slow tests (real data in TUMORSEG_DATA, other environments)
+	$(BIN)/python -m pytest $(PYTEST)
+
+lint: install ## ruff: format and rules, changing nothing
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+format: install ## ruff: format and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+types: install ## mypy, strict on the library and the app
+	$(BIN)/mypy
+
+lock: install ## raise and pin every dependency again (requirements/*.txt)
+	requirements/lock.sh
+
+sample-data: install ## write sample_data/lgg_dicom from the public data: DATA=path/to/kaggle_3m
+	$(BIN)/python sample_data/make_sample_data.py $(call needed,DATA,the folder of the kaggle_3m download)
+
+sample-expected: install ## write what the default model answers for the sample study (sample_data/expected/lgg_default.nii.gz)
+	$(BIN)/tumorseg predict sample_data/lgg_dicom --out sample_data/expected/lgg_default.nii.gz
+
+clean: ## remove what the commands leave behind, not .venv
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache compat/*/build compat/*/*.egg-info
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+needed = $(or $($(1)),$(error expected $(1)=..., $(2): make $@ $(1)=path))
