@@ -81,6 +81,11 @@ class Grid:
         """LPS mm of the centre of voxel (0, 0, 0)."""
         return np.asarray(self.affine[:3, 3])
 
+    @property
+    def voxel_volume(self) -> float:
+        """Cubic millimetres of one voxel."""
+        return float(abs(np.linalg.det(self.affine[:3, :3])))
+
     def points(self, ijk: NDArray[Any]) -> NDArray[np.float64]:
         """Map ``(N, 3)`` voxel indices (i, j, k) to ``(N, 3)`` LPS mm."""
         return np.asarray(np.asarray(ijk, dtype=np.float64) @ self.affine[:3, :3].T + self.affine[:3, 3])
