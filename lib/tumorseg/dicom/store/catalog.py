@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Mapping
+from typing import Any
 
 from tumorseg.dicom.store.entries import Attributes, SeriesEntry, StudyEntry, number_of, text_of
 from tumorseg.dicom.store.index import Header

@@ -7,6 +7,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tumorseg.dicom.store.catalog import InstanceNode
+from tumorseg.dicom.store.entries import text_of
+from tumorseg.dicom.store.tags import TRANSFER_SYNTAX
 from tumorseg.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:
@@ -69,6 +72,11 @@ class Layout:
         return self.transfer_syntax in (_IMPLICIT_LITTLE_ENDIAN, EXPLICIT_LITTLE_ENDIAN) and self.frame_bits % 8 == 0
 
 
+def syntax_of(node: InstanceNode) -> str:
+    """Return the transfer syntax of an indexed instance."""
+    return text_of(node.attributes, TRANSFER_SYNTAX) or _IMPLICIT_LITTLE_ENDIAN
+
+
 def layout(path: Path) -> Layout:
     """Find the frames of a file (cached while the file does not change).
 
@@ -129,7 +137,7 @@ def stored_frame(path: Path, number: int) -> bytes:
     """
     from pydicom.encaps import get_frame
 
-    where = _checked(path, number)
+    where = require_frame(path, number)
     try:
         with path.open("rb") as stream:
             stream.seek(where.offset)
@@ -145,7 +153,7 @@ def native_frame(path: Path, number: int) -> bytes:
         NotFoundError: there is no such frame.
         InputError: the file cannot be parsed or decoded.
     """
-    where = _checked(path, number)
+    where = require_frame(path, number)
     if where.seekable:
         length = where.frame_bits // 8
         with path.open("rb") as stream:
@@ -167,16 +175,17 @@ def decoded_frame(path: Path, number: int, *, raw: bool = False) -> NDArray[Any]
 
     With ``raw`` colours stay in the colour space of the file (which its header names), else they become RGB.
     """
-    from pydicom.pixels import pixel_array
+    from pydicom.pixels.utils import pixel_array
 
-    _checked(path, number)
+    require_frame(path, number)
     try:
         return pixel_array(path, index=number - 1, raw=raw)
     except Exception as error:  # a missing plugin, or pixels that no decoder understands
         raise InputError(f"frame {number} of {path.name} cannot be decoded: {error}") from error
 
 
-def _checked(path: Path, number: int) -> Layout:
+def require_frame(path: Path, number: int) -> Layout:
+    """Return the layout of a file that has frame ``number`` (from 1); raise NotFoundError when it has not."""
     where = layout(path)
     if not 1 <= number <= where.n_frames:
         raise NotFoundError(f"{path.name} has frames 1 to {where.n_frames}, not {number}")

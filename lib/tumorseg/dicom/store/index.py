@@ -12,10 +12,11 @@ import json
 import logging
 import os
 import sqlite3
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Any
 
 from tumorseg.dicom.store.entries import Attributes, valid_uid
 from tumorseg.dicom.store.tags import INSTANCE_KEYWORDS, SERIES_KEYWORDS, STUDY_KEYWORDS, TRANSFER_SYNTAX

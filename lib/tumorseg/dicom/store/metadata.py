@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 from tumorseg.dicom.store.entries import Attributes
 from tumorseg.errors import InputError, NotFoundError
@@ -12,22 +13,22 @@ from tumorseg.errors import InputError, NotFoundError
 # pydicom compares the length in base64; binary values up to so many bytes travel inside the JSON.
 _BASE64_LENGTH = 1368
 INLINE_BYTES = _BASE64_LENGTH // 4 * 3
-_BINARY_VRS = frozenset("OB OD OF OL OV OW UN".split())
+_BINARY_VRS = frozenset(["OB", "OD", "OF", "OL", "OV", "OW", "UN"])
 _PIXEL_DATA = 0x7FE00010
 _UTF8 = {"vr": "CS", "Value": ["ISO_IR 192"]}
 
 
-def read_metadata(path: Path) -> bytes:
+def read_metadata(path: Path, address: str) -> bytes:
     """Return the header of one file as a JSON object.
 
-    Every ``BulkDataURI`` in it is relative to the instance's own address: ``bulkdata/<tag>`` or, inside
+    ``address`` is the instance's own; every ``BulkDataURI`` lies below it: ``bulkdata/<tag>`` or, inside
     sequences, ``bulkdata/<tag>/<item from 0>/<tag>``; pixel data is ``frames``.
 
     Raises:
         InputError: the file cannot be parsed any more.
     """
     dataset = read_dataset(path)
-    addresses = {id(element): f"bulkdata/{address}" for address, element in _large_elements(dataset)}
+    addresses = {id(element): f"{address}/bulkdata/{inner}" for inner, element in _large_elements(dataset)}
     attributes: Attributes = dataset.to_json_dict(
         bulk_data_threshold=_BASE64_LENGTH,
         bulk_data_element_handler=lambda element: addresses[id(element)],
@@ -36,12 +37,12 @@ def read_metadata(path: Path) -> bytes:
     if "00080005" in attributes:
         attributes["00080005"] = dict(_UTF8)
     if "Rows" in dataset and "BitsAllocated" in dataset:
-        attributes[f"{_PIXEL_DATA:08X}"] = {"vr": "OW", "BulkDataURI": "frames"}
+        attributes[f"{_PIXEL_DATA:08X}"] = {"vr": "OW", "BulkDataURI": f"{address}/frames"}
     return json.dumps(attributes, allow_nan=False, separators=(",", ":")).encode()
 
 
 def read_bulkdata(path: Path, address: str) -> bytes:
-    """Return the value at ``address`` (as in :func:`read_metadata`, without ``bulkdata/``)."""
+    """Return the value at ``address`` (as in :func:`read_metadata`, after ``bulkdata/``)."""
     dataset = read_dataset(path)
     for found, element in _large_elements(dataset):
         if found == address:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import translate
-from typing import Any, Iterable, Iterator
+from typing import Any
 
 from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
 
@@ -25,7 +26,7 @@ from tumorseg.errors import InputError
 LEVELS = ("studies", "series", "instances")
 
 _KNOWN = STUDY_TAGS | SERIES_TAGS | INSTANCE_TAGS | frozenset(map(json_tag, COMPUTED_KEYWORDS))
-_WILDCARD_VRS = frozenset("AE CS LO LT PN SH ST UC UR UT".split())
+_WILDCARD_VRS = frozenset(["AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"])
 _RANGE_VRS = frozenset({"DA", "TM", "DT"})
 _RANGE_VALUE = re.compile(r"[0-9.:+]*(-[0-9.:+]*)?")
 _ATTRIBUTE_PATH = re.compile(r"[0-9A-Za-z]+(\.[0-9A-Za-z]+)*")

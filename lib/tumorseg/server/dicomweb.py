@@ -1,0 +1,42 @@
+"""The DICOMweb addresses that OHIF calls: ``/proxy/dicom/{qido,wado,stow}/...``.
+
+A folder is answered by :mod:`tumorseg.server.dicomweb_folder`, an archive by passing the request on
+(:mod:`tumorseg.server.dicomweb_remote`). Both take the whole of QIDO-RS, WADO-RS and STOW-RS below each of
+the three prefixes: OHIF has versions that ask for metadata below ``qido``, and any other DICOMweb client may
+use ``/proxy/dicom/wado`` as its one base address.
+
+Concurrency: handlers are plain functions, which the framework runs in its thread pool; only the body of a
+STOW request is received in the event loop, and written to a temporary file piece by piece.
+"""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from tumorseg.dicom.store import DicomStore
+from tumorseg.dicom.store.folder import FolderStore
+from tumorseg.dicom.store.remote import RemoteStore
+from tumorseg.server import dicomweb_folder, dicomweb_remote
+
+#: Below which ``/proxy/dicom`` answers; the first one is documented.
+_PREFIXES = ("wado", "qido", "stow")
+_MEBIBYTE = 1 << 20
+
+
+def router(store: DicomStore, *, max_upload_mb: int = 2048) -> APIRouter:
+    """Build the routes of one store, ``/dicom/...``; the application puts ``/proxy`` before them.
+
+    Args:
+        store: a folder or an archive, from :func:`tumorseg.dicom.store.open_store`.
+        max_upload_mb: largest STOW request that is taken (413 beyond).
+    """
+    if isinstance(store, FolderStore):
+        service = dicomweb_folder.service(store, max_upload_mb * _MEBIBYTE)
+    elif isinstance(store, RemoteStore):
+        service = dicomweb_remote.service(store, max_upload_mb * _MEBIBYTE)
+    else:
+        raise TypeError(f"expected a store of tumorseg.dicom.store, got {type(store).__name__}")
+    routes = APIRouter(tags=["DICOMweb"])
+    for prefix in _PREFIXES:
+        routes.include_router(service, prefix=f"/dicom/{prefix}", include_in_schema=prefix == _PREFIXES[0])
+    return routes
