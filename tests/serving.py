@@ -19,10 +19,10 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 from starlette.testclient import TestClient
-
-from tests.dicom.phantoms import TUMOUR, grid_points, phantom_points
 from tumorseg.config import AppConfig
 from tumorseg.geometry import Grid
+
+from tests.dicom.phantoms import TUMOUR, grid_points, phantom_points
 
 ROOT = Path(__file__).parents[1]
 #: The stand-in models of a test server: conf only, no request can name a factory.
@@ -58,12 +58,13 @@ def in_process(config: AppConfig) -> Iterator[TestClient]:
 def live(studies: Path, scratch: Path, **conf: Any) -> Iterator[str]:
     """Run ``tumorseg``'s server in a process of its own on a free port and give its address."""
     given = {"models": "threshold", "extra_models": EXTRA_MODELS, "cache": str(scratch / "cache"), **conf}
-    code = (
-        "import json, sys; from tumorseg.config import AppConfig; from tumorseg.server.run import serve;"
-        "serve(AppConfig.parse(sys.argv[1], json.loads(sys.argv[2])))"
-    )
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", code, str(studies), json.dumps({**given, "port": 0})]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
+        "OMP_NUM_THREADS": "1",
+    }
+    conf = [f"{key}={value}" for key, value in {**given, "port": 0}.items()]
+    command = [sys.executable, "-m", "tumorseg.server.run", str(studies), *conf]
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

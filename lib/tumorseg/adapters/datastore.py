@@ -60,7 +60,7 @@ class StudyDatastore(Datastore):  # type: ignore[misc]
 
     def get_labels_by_image_id(self, image_id: str) -> dict[str, str]:
         """Return tag -> label id; a label has the id of its image."""
-        return {tag: image_id for tag in self.labels.tags(self.source.entry(image_id).id)}
+        return dict.fromkeys(self.labels.tags(self.source.entry(image_id).id), image_id)
 
     def get_label_by_image_id(self, image_id: str, tag: str) -> str:
         """Return the label's id, or ``""`` where there is none."""

@@ -112,7 +112,7 @@ def _write_nrrd(path: Path, image: StudyImage) -> None:
     import SimpleITK as sitk
 
     volume = sitk.GetImageFromArray(image.voxels[0])
-    volume.SetSpacing(image.grid.spacing)  # type: ignore[no-untyped-call]
-    volume.SetDirection(image.grid.direction.ravel().tolist())  # type: ignore[no-untyped-call]
-    volume.SetOrigin(image.grid.origin.tolist())  # type: ignore[no-untyped-call]
+    volume.SetSpacing(image.grid.spacing)
+    volume.SetDirection(image.grid.direction.ravel().tolist())
+    volume.SetOrigin(image.grid.origin.tolist())
     sitk.WriteImage(volume, str(path))

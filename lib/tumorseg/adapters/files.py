@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tumorseg.errors import NotFoundError
 from tumorseg.io.files import write_atomically
 
 
@@ -43,6 +44,13 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def fingerprint(files: tuple[Path, ...]) -> tuple[tuple[str, int, int], ...]:
-    """Return what changes when a file does: path, time of change (ns) and size of each."""
-    states = ((path, path.stat()) for path in files)
+    """Return what changes when a file does: path, time of change (ns) and size of each.
+
+    Raises:
+        NotFoundError: a file is gone.
+    """
+    try:
+        states = [(path, path.stat()) for path in files]
+    except FileNotFoundError:
+        raise NotFoundError("the image was there, but its files are gone") from None
     return tuple((str(path), state.st_mtime_ns, state.st_size) for path, state in states)

@@ -111,10 +111,8 @@ def _check_readable(file: Path) -> None:
         image = sitk.ReadImage(str(file))
     except RuntimeError:
         raise InputError(f"the label sent as {file.name} cannot be read as {suffix_of(file)}: send it again") from None
-    kind = image.GetPixelID()  # type: ignore[no-untyped-call]
-    if kind in (sitk.sitkFloat32, sitk.sitkFloat64) and not _whole_numbers(
-        sitk.GetArrayViewFromImage(image)
-    ):
+    kind = image.GetPixelID()
+    if kind in (sitk.sitkFloat32, sitk.sitkFloat64) and not _whole_numbers(sitk.GetArrayViewFromImage(image)):
         raise InputError("expected whole numbers as label values, got fractions: send a label map, not a probability")
 
 

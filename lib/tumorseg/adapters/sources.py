@@ -7,6 +7,7 @@ unknown images like any other misspelling.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,8 @@ PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 IMAGE_SUFFIXES = VOLUME_SUFFIXES + PICTURE_SUFFIXES
 #: Folder of the labels within a studies folder, as MONAI Label's own store names it.
 LABELS_FOLDER = "labels"
+#: How long the list of a folder's files is taken as it was, s.
+LOOK_AGAIN_S = 1.0
 #: A name that is safe as a file name on every system; for ids and tags that a request makes up.
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,127}")
 
@@ -91,6 +94,7 @@ class FileSource:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._seen: tuple[float, dict[str, Path]] = (-LOOK_AGAIN_S, {})
 
     def ids(self) -> list[str]:
         """List every image file below the folder, by name; files in folders are called ``folder__file``."""
@@ -130,6 +134,7 @@ class FileSource:
         known = self._files().get(image_id)
         if known is None:
             copy_atomically(file, self.root / (image_id + suffix_of(file)))
+            self._seen = (-LOOK_AGAIN_S, {})
         elif not _same_image(image, read_study(known)):
             raise InputError(f"another image is already called {image_id!r}: choose a new name")
         return self.entry(image_id)
@@ -138,7 +143,13 @@ class FileSource:
         """Nothing is held open."""
 
     def _files(self) -> dict[str, Path]:
-        """Find the image files, id -> path; links that lead out of the folder are left out."""
+        """Return the image files, id -> path; one request asks several times, so a look is good for a moment."""
+        if time.monotonic() - self._seen[0] >= LOOK_AGAIN_S:
+            self._seen = (time.monotonic(), self._look())
+        return self._seen[1]
+
+    def _look(self) -> dict[str, Path]:
+        """Find the image files; links that lead out of the folder are left out."""
         found: dict[str, Path] = {}
         root = self.root.resolve()
         for path in sorted(root.rglob("*")):

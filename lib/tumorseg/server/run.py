@@ -1,12 +1,17 @@
-"""``tumorseg serve``: listen, say what to open, serve until stopped."""
+"""``tumorseg serve``: listen, say what to open, serve until stopped.
+
+Programs that start a server of their own run ``python -m tumorseg.server.run STUDIES [key=value …]``, with the keys
+of :class:`tumorseg.config.AppConfig`, and read from its output where it listens.
+"""
 
 from __future__ import annotations
 
 import logging
 import socket
+import sys
 from typing import TYPE_CHECKING
 
-from tumorseg.errors import InputError
+from tumorseg.errors import InputError, TumorSegError
 
 if TYPE_CHECKING:
     from tumorseg.config import AppConfig
@@ -29,7 +34,8 @@ def serve(config: AppConfig) -> None:
         logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
         app = create_app(config)
         port = listener.getsockname()[1]
-        print(welcome(config, port, app.state.workplace.source.is_dicom), flush=True)
+        sys.stdout.write(welcome(config, port, app.state.workplace.source.is_dicom) + "\n")
+        sys.stdout.flush()
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
         server.run(sockets=[listener])
 
@@ -57,3 +63,20 @@ def welcome(config: AppConfig, port: int, is_dicom: bool) -> str:
     if config.host in _ANY_ADDRESS:
         lines.append("  Everyone in this network can reach it, without a password.")
     return "\n".join(lines)
+
+
+def main(arguments: list[str]) -> int:
+    """Serve what the arguments say; an error of the user's is one line and exit code 2."""
+    from tumorseg.config import AppConfig
+
+    conf = dict(argument.partition("=")[::2] for argument in arguments[1:])
+    try:
+        serve(AppConfig.parse(arguments[0] if arguments else "", conf))
+    except TumorSegError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

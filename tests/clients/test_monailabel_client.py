@@ -1,0 +1,85 @@
+"""The wheel's own client drives a running server, as scripts and other programs do."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+
+from tests.dicom.phantoms import GRIDS, sample, write_dicom_series, write_nifti
+from tests.serving import live, read_label, tumour_mask
+
+GRID = GRIDS["oblique"]
+
+
+@pytest.fixture(scope="module")
+def library() -> Any:
+    """The wheel's client module; it imports cgi, which Python 3.13 no longer has."""
+    if sys.version_info >= (3, 13):
+        pytest.skip("monailabel's client imports cgi, which Python 3.13 no longer has")
+    return importlib.import_module("monailabel.client.client")
+
+
+@pytest.fixture(scope="module", params=["nifti", "dicom"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """A running server of one study, and the image's id."""
+    scratch = tmp_path_factory.mktemp(request.param)
+    if request.param == "nifti":
+        write_nifti(scratch / "studies" / "case1.nii.gz", GRID, sample(GRID))
+        image = "case1"
+    else:
+        files = write_dicom_series(scratch / "studies" / "s", GRID, sample(GRID), SeriesDescription="FLAIR")
+        image = str(pydicom.dcmread(files[0], stop_before_pixels=True).SeriesInstanceUID)
+    with live(scratch / "studies", scratch) as address:
+        yield address, image
+
+
+@pytest.fixture
+def client(library: Any, server: tuple[str, str], tmp_path: Path) -> Any:
+    return library.MONAILabelClient(server[0], tmpdir=str(tmp_path), client_id="tester")
+
+
+def test_describe_and_choose(client: Any, server: tuple[str, str]) -> None:
+    assert client.auth_enabled() is False
+    assert client.info()["models"]["threshold"]["labels"] == {"tumor": 1}
+    assert client.datastore()["objects"].keys() == {server[1]}
+    assert client.next_sample("random", {})["id"] == server[1]
+    assert client.train_status(check_if_running=True) is False
+    assert client.train_start(None, {}) == {}
+    assert client.train_stop() == {}
+
+
+def test_infer_save_and_download(client: Any, server: tuple[str, str]) -> None:
+    file, params = client.infer("threshold", server[1], {"result_extension": ".nrrd", "result_dtype": "uint8"})
+    voxels, grid = read_label(Path(file))
+    np.testing.assert_array_equal(voxels > 0, tumour_mask(grid))
+    assert params["label_names"] == {"tumor": 1}
+    labels = [{"name": "tumor", "idx": 1}]
+    assert client.save_label(server[1], file, "final", {"label_info": labels})["label"] == server[1]
+    assert client.datastore()["objects"][server[1]]["labels"]["final"]["info"]["label_info"] == labels
+    back = Path(client.download_label(server[1], "final"))
+    assert back.read_bytes() == Path(file).read_bytes()
+    assert client.info()["datastore"] == {"total": 1, "completed": 1, "label_tags": {"final": 1}, "train": []}
+
+
+def test_sessions(client: Any, tmp_path: Path) -> None:
+    own = write_nifti(tmp_path / "own.nii.gz", GRIDS["sagittal"], sample(GRIDS["sagittal"]))
+    session = client.create_session(str(own))["session_id"]
+    assert client.get_session(session)["name"] == session
+    file, _ = client.infer("threshold", "own", {"result_extension": ".nii.gz"}, session_id=session)
+    voxels, grid = read_label(Path(file))
+    np.testing.assert_array_equal(voxels > 0, tumour_mask(grid))
+    assert client.remove_session(session)["name"] == session
+
+
+def test_a_refusal_reaches_the_caller(client: Any, library: Any, server: tuple[str, str]) -> None:
+    with pytest.raises(library.MONAILabelClientException) as caught:
+        client.infer("unet9", server[1], {})
+    assert "404" in caught.value.msg
+    assert "threshold" in caught.value.msg
