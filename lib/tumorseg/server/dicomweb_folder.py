@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response, StreamingResponse
 
@@ -18,7 +18,6 @@ from tumorseg.dicom.store.entries import valid_uid
 from tumorseg.dicom.store.folder import FolderStore
 from tumorseg.dicom.store.metadata import read_bulkdata, read_metadata
 from tumorseg.dicom.store.query import QueryError, parse_query
-from tumorseg.errors import NotFoundError
 from tumorseg.server import accept, multipart, stow
 from tumorseg.server.uploads import receive_body
 
@@ -40,7 +39,7 @@ class Place:
         for uid in (self.study, self.series, self.instance):
             if uid is not None and not valid_uid(uid):
                 raise QueryError(f"expected a UID (digits and dots, at most 64), got {uid[:80]!r}")
-        path = request.scope.get("root_path", "") + request.url.path
+        path = request.url.path
         #: The address of the service, for example ``/proxy/dicom/wado``.
         self.base = path[: path.index("/studies")] if "/studies" in path else ""
 
@@ -48,17 +47,9 @@ class Place:
         """Return the named instances; raise NotFoundError where there are none."""
         return store.instances(self.study or "", self.series, self.instance)
 
-    def address(self, store: FolderStore, node: InstanceNode) -> str:
+    def address(self, node: InstanceNode) -> str:
         """Return an instance's address without the host, so that it also holds behind a proxy with TLS."""
-        series = self.series or _series_of(store, self.study or "", node.sop_uid)
-        return f"{self.base}/studies/{self.study}/series/{series}/instances/{node.sop_uid}"
-
-
-def _series_of(store: FolderStore, study_uid: str, sop_uid: str) -> str:
-    for series in store.catalog()[study_uid].series.values():
-        if sop_uid in series.instances:
-            return series.series_uid
-    raise NotFoundError(f"no instance {sop_uid} in study {study_uid}")
+        return f"{self.base}/studies/{self.study}/series/{node.series_uid}/instances/{node.sop_uid}"
 
 
 At = Annotated[Place, Depends(Place)]
@@ -101,7 +92,7 @@ def _add_metadata(routes: APIRouter, store: FolderStore) -> None:
     cache = ByteCache(_METADATA_BYTES)
 
     def one(at: Place, node: InstanceNode) -> bytes:
-        path, address = store.root / node.path, at.address(store, node)
+        path, address = store.root / node.path, at.address(node)
         status = path.stat()
         return cache.get((address, status.st_size, status.st_mtime_ns), lambda: read_metadata(path, address))
 
@@ -183,8 +174,8 @@ def _add_pictures(routes: APIRouter, store: FolderStore) -> None:
     def thumbnail(request: Request, at: At) -> Response:
         return picture(at, request, None, _THUMBNAIL)
 
-    def rendered_frame(request: Request, at: At, number: Annotated[str, Query()] = "") -> Response:
-        return picture(at, request, accept.frame_numbers(request.path_params["number"])[0], None)
+    def rendered_frame(request: Request, at: At, number: str) -> Response:
+        return picture(at, request, accept.frame_numbers(number)[0], None)
 
     for path in (_STUDY, _SERIES, _INSTANCE):
         routes.add_api_route(f"{path}/rendered", rendered, summary="A picture (WADO-RS)")

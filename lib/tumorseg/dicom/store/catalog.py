@@ -31,6 +31,7 @@ class InstanceNode:
     """One DICOM object; ``path`` is relative to the folder."""
 
     sop_uid: str
+    series_uid: str
     path: str
     attributes: Attributes
 
@@ -81,7 +82,7 @@ def _add(catalog: Catalog, path: str, attributes: Attributes) -> None:
         logger.warning("skipped %s: %s holds the same instance", path, series.instances[sop_uid].path)
         return
     own = _select(attributes, INSTANCE_TAGS | {TRANSFER_SYNTAX})
-    series.instances[sop_uid] = InstanceNode(sop_uid, path, own)
+    series.instances[sop_uid] = InstanceNode(sop_uid, series_uid, path, own)
 
 
 def _select(attributes: Attributes, tags: frozenset[str]) -> Attributes:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import tempfile
 import threading
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,7 +79,9 @@ def _identify(content: bytes) -> Received | None:
         known_syntax = bool(dataset.file_meta.TransferSyntaxUID)
     except Exception:  # pydicom raises nearly anything on a corrupt file
         return None
-    return Received(*uids) if known_syntax and all(map(valid_uid, uids)) else None
+    if not known_syntax or not all(map(valid_uid, uids)):
+        return None
+    return Received(uids[0], uids[1], uids[2], uids[3])
 
 
 def _require_all_pixels(dataset: object) -> None:
@@ -106,14 +108,9 @@ def _existing(store: FolderStore, found: Received) -> Path | None:
 def _write(target: Path, content: bytes) -> None:
     """Write completely or not at all."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, draft = tempfile.mkstemp(prefix=".receiving-", dir=target.parent)
+    draft = target.with_name(f".receiving-{uuid.uuid4().hex}")  # hidden files are not indexed
     try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(draft, 0o666 & ~umask)
+        draft.write_bytes(content)
         os.replace(draft, target)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise
+    finally:
+        draft.unlink(missing_ok=True)
