@@ -1,0 +1,1 @@
+"""DICOM in: headers, preflight, series -> channels, pixels; the store that viewers browse."""
