@@ -119,11 +119,10 @@ _NOT_ANATOMY = re.compile(
     r"|sub|subtr\w*|dt1|t[12] ?map\w*|stir|psir|hemo|heme|t2 ?star\w*|ssfp|fiesta|ciss|trufi"
     r"|mask\w*|seg|segmentation|screen ?save)\b|\bt2w? ?\*"
 )
-_IMAGE_TYPES = frozenset(  # noqa: RUF005
-    ("DIFFUSION", "ADC", "TRACEW", "FA", "PERFUSION", "PERFUSION_MR", "CBV", "CBF", "MTT", "TTP")
-    + ("PHASE", "PHASE MAP", "P", "VELOCITY MAP", "SWI", "PROJECTION IMAGE", "MIP", "MINIP", "MIN IP")
-    + ("SUBTRACTION", "SUBTRACT", "LOCALIZER")
-)
+_MAPS = {"DIFFUSION", "ADC", "TRACEW", "FA", "PERFUSION", "PERFUSION_MR", "CBV", "CBF", "MTT", "TTP", "SWI"}
+_PARTS = {"PHASE", "PHASE MAP", "P", "VELOCITY MAP", "SUBTRACTION", "SUBTRACT", "LOCALIZER"}
+_PROJECTIONS = {"PROJECTION IMAGE", "MIP", "MINIP", "MIN IP"}
+_IMAGE_TYPES = frozenset(_MAPS | _PARTS | _PROJECTIONS)
 _CONTRASTS = {"T1": T1, "T2": T2, "FLUID_ATTENUATED": FLAIR}
 #: AcquisitionContrast values that tell nothing.
 _OPEN_CONTRASTS = frozenset({"", "UNKNOWN", "MIXED"})
@@ -140,8 +139,8 @@ _PRE = re.compile(
 )
 _POST = re.compile(
     r"\b(?:post|gad\w*|gd|ce|km|mdc|with c\w*|mit km|con c\w*|contrast\w*|kontrast\w*|enh\w*|postcon\w*|dotarem"
-    r"|clariscan|magnevist|multihance|prohance|omniscan|vueway|elucirem)(?![a-z])|\+ ?(?:c|gd|gad\w*|km|contrast)\b|\bc ?\+"
-    r"|(?<=t1)[wi]*(?:post|gd|gad|ce|c\b|km)"
+    r"|clariscan|magnevist|multihance|prohance|omniscan|vueway|elucirem)(?![a-z])"
+    r"|\+ ?(?:c|gd|gad\w*|km|contrast)\b|\bc ?\+|(?<=t1)[wi]*(?:post|gd|gad|ce|c\b|km)"
 )
 _NO_AGENT = re.compile(r"(?:no|none|n|0|without|nil|null|unknown|na|n/a|no contrast.*|not given|ohne.*)")
 

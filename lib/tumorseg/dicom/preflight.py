@@ -85,7 +85,7 @@ def check_geometry(frames: Sequence[Frame]) -> list[Finding]:
         findings.append(_error("bad-orientation", "rows and columns are not at a right angle"))
     findings += _mixed("mixed-sizes", "sizes (rows x columns)", frames, lambda f: f"{f.pixels.rows}x{f.pixels.columns}")
     if _spread([f.orientation for f in frames]) > DIRECTION_TOLERANCE:
-        count = len({tuple(np.round(np.ravel(f.orientation), 2) + 0.0) for f in frames})
+        count = len({tuple(np.round(np.array(f.orientation).ravel(), 2) + 0.0) for f in frames})
         findings.append(
             _error("mixed-orientations", f"its slices lie in {count} orientations; give one stack of slices")
         )
