@@ -58,7 +58,8 @@ if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && [ -x "$venv/bin/python" ]; t
 fi
 rm -f "$stamp"
 if ! { [ -x "$venv/bin/python" ] && usable "$venv/bin/python" && "$venv/bin/python" -m pip --version >/dev/null 2>&1; }; then
-  make_venv "$(find_python)"
+  python=$(find_python)
+  make_venv "$python"
 fi
 
 echo "make install: installing into $venv (about 8 GB; a minute or two with a good connection)"

@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 
 compile() { # OUTPUT INPUT [OPTION...]
   .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
-    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" "${@:3}" --output-file "$1" "$2"
+    --custom-compile-command "make lock" "${@:3}" --output-file "$1" "$2"
   if grep -nE 'file:|https?:|--(extra-)?index|--find-links' "$1"; then
     echo "$1 names an address or a path (above); a lock file must not" >&2
     exit 1

@@ -34,9 +34,9 @@ BITS = 12  # of 16 allocated; the values are 0..255, but decoders meet 12-bit MR
 WINDOW_PERCENTILE = 99.5
 
 DERIVATION = (
-    "Derived from the LGG MRI segmentation data set (Buda, Saha, Mazurowski 2019, CC BY-NC-SA 4.0), which was made from "
-    "TCGA-LGG on The Cancer Imaging Archive: 8-bit, 256 x 256, intensity rescaled by its authors. Pixel spacing, slice "
-    "spacing, positions and left-right are NOMINAL, not measured. Not for diagnosis."
+    "Derived from the LGG MRI segmentation data set (Buda, Saha, Mazurowski 2019, CC BY-NC-SA 4.0), which was made "
+    "from TCGA-LGG on The Cancer Imaging Archive: 8-bit, 256 x 256, intensity rescaled by its authors. Pixel spacing, "
+    "slice spacing, positions and left-right are NOMINAL, not measured. Not for diagnosis."
 )
 
 

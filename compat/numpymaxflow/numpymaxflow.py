@@ -37,7 +37,7 @@ def maxflow(image: NDArray[Any], prob: NDArray[Any], lamda: float = 5.0, sigma: 
         sigma: difference of intensity (in the units of ``image``) that counts as an edge.
 
     Returns:
-        ``(1, H, W)`` or ``(1, D, H, W)`` labels, 0 background and 1 foreground. Where both labels cost the same it is 0.
+        ``(1, H, W)`` or ``(1, D, H, W)`` labels, 0 background and 1 foreground. Ties are 0.
 
     Raises:
         ValueError: wrong shapes, or a sigma or lamda that is out of range.
@@ -89,7 +89,7 @@ def _check(image: _Array, prob: _Array, lamda: float, sigma: float) -> None:
 
 
 def _neighbours(image: _Array, lamda: float, sigma: float) -> tuple[NDArray[np.intp], NDArray[np.intp], _Array]:
-    """Return every pair of neighbours once: indices ``(E,)``, ``(E,)`` into the flat image, and what cutting it costs."""
+    """Return every pair of neighbours once: two ``(E,)`` indices into the flat image, and what cutting it costs."""
     index = np.arange(image[0].size).reshape(image.shape[1:])
     first, second, cost = [], [], []
     for axis in range(index.ndim):
@@ -137,9 +137,7 @@ def _decide_certain(
         preference = base + pull
 
 
-def _cut(
-    preference: _Array, first: NDArray[np.intp], second: NDArray[np.intp], cost: _Array
-) -> NDArray[np.bool_]:
+def _cut(preference: _Array, first: NDArray[np.intp], second: NDArray[np.intp], cost: _Array) -> NDArray[np.bool_]:
     """Cut the graph of the undecided voxels; source and sink are its last two nodes."""
     count = preference.size
     source, sink = count, count + 1

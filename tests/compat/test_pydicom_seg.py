@@ -28,7 +28,12 @@ def rotation(degrees: float) -> np.ndarray:
     return np.eye(3) * np.cos(angle) + np.sin(angle) * -cross + (1 - np.cos(angle)) * np.outer(axis, axis)
 
 
-DIRECTIONS = {"axial": AXIAL, "sagittal": SAGITTAL, "oblique": rotation(25.0), "oblique sagittal": rotation(15) @ SAGITTAL}
+DIRECTIONS = {
+    "axial": AXIAL,
+    "sagittal": SAGITTAL,
+    "oblique": rotation(25.0),
+    "oblique sagittal": rotation(15) @ SAGITTAL,
+}
 
 
 def phantom(direction: np.ndarray) -> sitk.Image:
@@ -70,6 +75,11 @@ def write_series(folder: Path, grid: sitk.Image) -> Path:
     return folder
 
 
+def sct(code: str, meaning: str) -> dict[str, str]:
+    """Write a SNOMED CT code the way dcmqi does."""
+    return {"CodeValue": code, "CodingSchemeDesignator": "SCT", "CodeMeaning": meaning}
+
+
 def segment(value: int, name: str, code: str) -> dict[str, object]:
     """Describe one label the way dcmqi does."""
     return {
@@ -78,14 +88,10 @@ def segment(value: int, name: str, code: str) -> dict[str, object]:
         "SegmentDescription": f"{name} of the phantom",
         "SegmentAlgorithmType": "SEMIAUTOMATIC",
         "SegmentAlgorithmName": "by hand",
-        "SegmentedPropertyCategoryCodeSequence": {
-            "CodeValue": "49755003", "CodingSchemeDesignator": "SCT", "CodeMeaning": "Morphologically Altered Structure",
-        },
-        "SegmentedPropertyTypeCodeSequence": {
-            "CodeValue": code, "CodingSchemeDesignator": "SCT", "CodeMeaning": name,
-        },
+        "SegmentedPropertyCategoryCodeSequence": sct("49755003", "Morphologically Altered Structure"),
+        "SegmentedPropertyTypeCodeSequence": sct(code, name),
         "recommendedDisplayRGBValue": [10, 200, 30],
-    }  # fmt: skip
+    }
 
 
 SEGMENTS = [segment(2, "Neoplasm", "108369006"), segment(5, "Edema", "79654002")]
@@ -103,10 +109,11 @@ def enhance(single: list[Dataset]) -> Dataset:
     """Put single frames into one Enhanced MR header, in the order given."""
     out = Dataset()
     out.file_meta = single[0].file_meta
-    for name in ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyID", "StudyDate", "StudyTime",
-                 "AccessionNumber", "ReferringPhysicianName", "StudyInstanceUID", "SeriesInstanceUID", "Rows", "Columns",
-                 "FrameOfReferenceUID", "PositionReferenceIndicator", "Modality", "SeriesNumber"):  # fmt: skip
-        setattr(out, name, single[0].get(name))
+    own = {"SOPClassUID", "SOPInstanceUID", "InstanceNumber", "ImagePositionPatient", "ImageOrientationPatient"}
+    own |= {"PixelSpacing", "SliceThickness", "PixelData"}
+    for element in single[0]:
+        if element.keyword not in own:
+            out.add(element)
     out.SOPClassUID, out.SOPInstanceUID, out.NumberOfFrames = EnhancedMRImageStorage, generate_uid(), len(single)
     shared, out.PerFrameFunctionalGroupsSequence = Dataset(), []
     measures, orientation = Dataset(), Dataset()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.metadata import version
-from typing import Any, Sequence
+from typing import Any
 
 import highdicom as hd
 import numpy as np
