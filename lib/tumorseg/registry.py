@@ -5,8 +5,9 @@ Adding a model or a data set is one new file and one line here; the contract tes
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Mapping
+from typing import TYPE_CHECKING, Any
 
 from tumorseg.errors import NotFoundError
 
@@ -21,9 +22,20 @@ MODELS: dict[str, str] = {
 #: The model that is taken where none is named: the best on the frozen validation patients.
 DEFAULT_MODEL = "resunet25d"
 
-#: name -> "module:factory"; a factory takes (root: Path) and returns a sequence of cases.
+#: name -> "module:factory"; a factory takes (root: Path, patients: Sequence[str] | None) and returns a sequence of
+#: cases with ``patients``, or raises InputError when the folder is of another kind. They are tried in this order.
 DATASETS: dict[str, str] = {
     "kaggle_3m": "tumorseg.io.kaggle_3m:Kaggle3m",
+    "nifti_pairs": "tumorseg.io.pairs:NiftiPairs",
+}
+
+#: name -> "module:function"; a function takes a tumorseg.metrics.pair.Pair and returns a number, NaN where undefined.
+METRICS: dict[str, str] = {
+    "dice": "tumorseg.metrics.overlap:dice",
+    "iou": "tumorseg.metrics.overlap:iou",
+    "sensitivity": "tumorseg.metrics.overlap:sensitivity",
+    "precision": "tumorseg.metrics.overlap:precision",
+    "hd95_mm": "tumorseg.metrics.surface:hd95_mm",
 }
 
 

@@ -8,7 +8,8 @@ Reference: https://teem.sourceforge.net/nrrd/format.html and Slicer's vtkMRMLSeg
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 

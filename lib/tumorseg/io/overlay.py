@@ -8,8 +8,9 @@ Drawn with Pillow: a plotting library would take longer to import than the sheet
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -29,6 +30,7 @@ MOST_COLUMNS = 5
 TILE = 260  # pixels of the longer side of a tile
 MARGIN, GAP = 24, 8
 TINT = 0.28
+TRUTH = (255, 255, 255)
 BACKGROUND, INK, FAINT = (16, 18, 22), (236, 238, 242), (150, 156, 166)
 # A second orientation letter is written from 20 degrees of obliqueness, as DICOM viewers do.
 OBLIQUE_COSINE = 0.342
@@ -70,28 +72,34 @@ class _View:
         return count - index if self.reversed else index + 1
 
 
-def overlay_sheet(segmentation: Segmentation, image: StudyImage, *, caption: str = "") -> bytes:
+def overlay_sheet(
+    segmentation: Segmentation, image: StudyImage, *, caption: str = "", truth: Segmentation | None = None
+) -> bytes:
     """Return a PNG with the slices that ``segmentation`` touches, or evenly spaced ones when it is empty.
 
     Args:
         segmentation: the label map, on the grid of ``image``.
         image: FLAIR is shown where there is one, else the first channel.
         caption: a line of the legend, for example the model and its version.
+        truth: a label map to compare with; outlined in white, and its slices are shown too.
 
     Raises:
-        InputError: the two lie on different grids.
+        InputError: they lie on different grids.
     """
-    if segmentation.grid.shape != image.grid.shape:
-        raise InputError(
-            f"expected a label map on the image's grid {image.grid.shape}, got {segmentation.grid.shape}"
-        )
+    for label_map in (segmentation, truth):
+        if label_map is not None and label_map.grid.shape != image.grid.shape:
+            raise InputError(f"expected a label map on the image's grid {image.grid.shape}, got {label_map.grid.shape}")
     view = _view(image.grid, image.spacing_known)
     labels = view.tiles(label_voxels(segmentation))
+    true = view.tiles(truth.voxels > 0) if truth is not None else np.zeros(labels.shape, dtype=bool)
     name = FLAIR if FLAIR in image.channels else image.channels[0]
     grey = view.tiles(_window(image.channel(name)))
-    chosen = _choose(labels)
-    tiles = [_tile(grey[n], labels[n], view, f"{view.number(n, len(grey))}/{len(grey)}") for n in chosen]
-    sheet = _arrange(tiles, _legend(segmentation, image, view, len(chosen), caption or "tumorseg", name))
+    chosen = _choose((labels > 0) | true)
+    tiles = [_tile(grey[n], labels[n], true[n], view, f"{view.number(n, len(grey))}/{len(grey)}") for n in chosen]
+    legend = _legend(segmentation, image, view, len(chosen), caption or "tumorseg", name)
+    if truth is not None:
+        legend.insert(-len(image.notes) or len(legend), _Line("annotators' outline", 16, FAINT, swatch=TRUTH))
+    sheet = _arrange(tiles, legend)
     buffer = io.BytesIO()
     sheet.save(buffer, format="PNG", compress_level=3)
     return buffer.getvalue()
@@ -130,10 +138,10 @@ def _window(voxels: NDArray[Any]) -> NDArray[np.uint8]:
     return np.asarray(np.clip(scaled * 255, 0, 255), dtype=np.uint8)
 
 
-def _choose(labels: NDArray[Any]) -> list[int]:
+def _choose(marked: NDArray[np.bool_]) -> list[int]:
     """Tiles with tumour (evenly thinned to MOST_TILES, the largest kept) and one neighbour to each side."""
-    count = len(labels)
-    area = (labels > 0).sum(axis=(1, 2))
+    count = len(marked)
+    area = marked.sum(axis=(1, 2))
     hit = np.flatnonzero(area)
     if not hit.size:
         return _even(np.arange(count), EMPTY_TILES)
@@ -146,8 +154,10 @@ def _even(indices: NDArray[Any], most: int) -> list[int]:
     return [int(indices[round(float(place))]) for place in places]
 
 
-def _tile(grey: NDArray[np.uint8], labels: NDArray[Any], view: _View, number: str) -> Image.Image:
-    """Draw one ``(rows, columns)`` slice: image, tint, outline, letters and number."""
+def _tile(
+    grey: NDArray[np.uint8], labels: NDArray[Any], true: NDArray[np.bool_], view: _View, number: str
+) -> Image.Image:
+    """Draw one ``(rows, columns)`` slice: image, tint, outlines, letters and number."""
     height, width = grey.shape[0] * view.spacing[0], grey.shape[1] * view.spacing[1]
     scale = TILE / max(height, width)
     size = (max(round(width * scale), 1), max(round(height * scale), 1))
@@ -158,6 +168,7 @@ def _tile(grey: NDArray[np.uint8], labels: NDArray[Any], view: _View, number: st
         paint = np.asarray(colour(int(value)), dtype=np.float32)
         pixels[mask] += TINT * (paint - pixels[mask])
         pixels[_outline(mask)] = paint
+    pixels[_outline(_scaled_mask(true, size))] = TRUTH
     tile = Image.new("RGB", (TILE, TILE), (0, 0, 0))
     tile.paste(Image.fromarray(pixels.astype(np.uint8)), ((TILE - size[0]) // 2, (TILE - size[1]) // 2))
     _letters(tile, view.letters, number)
@@ -221,7 +232,9 @@ def _legend(
 
 def _arrange(tiles: list[Image.Image], lines: list[_Line]) -> Image.Image:
     """Put the legend above the tiles; a line that is too long is broken between words."""
-    columns = min(MOST_COLUMNS, max(len(tiles), 3))
+    # The fewest holes in the last row; of equally good ones the widest.
+    columns = min(range(3, MOST_COLUMNS + 1), key=lambda n: (-len(tiles) % n if len(tiles) > n else 0, -n))
+    columns = min(columns, max(len(tiles), 3))
     rows = -(-len(tiles) // columns)
     width = 2 * MARGIN + columns * TILE + (columns - 1) * GAP
     lines = [piece for line in lines for piece in _wrapped(line, width - 2 * MARGIN)]

@@ -1,0 +1,67 @@
+"""``tumorseg serve``: the server that Slicer and OHIF talk to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tumorseg.cli.options import Device
+from tumorseg.errors import InputError, NotFoundError
+
+
+def serve(
+    studies: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="STUDIES",
+            show_default=False,
+            help="A folder of DICOM, of NIfTI, NRRD or pictures; or the http(s) address of a DICOMweb server.",
+        ),
+    ] = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Serve the sample studies of the source tree.")] = False,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets the network in.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; OHIF's panel looks for 8000.")] = 8000,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model", "-m", metavar="NAME", help="Offer only these models (repeat); the first is the default."
+        ),
+    ] = None,
+    device: Device = "auto",
+    labels: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where labels from viewers are kept.", show_default=False)
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where what can be made again is kept.", show_default=False)
+    ] = None,
+) -> None:
+    """Serve studies to 3D Slicer (MONAI Label extension) and to the OHIF viewer that comes with it.
+
+    It prints what to open. Stop it with Ctrl-C.
+
+    [bold]Examples[/bold]
+
+        tumorseg serve /data/studies
+
+        tumorseg serve https://pacs.example.org/dicom-web --port 8010 --model resunet
+    """
+    if demo and studies:
+        raise InputError("expected either STUDIES or --demo, got both")
+    if not demo and not studies:
+        raise InputError("expected STUDIES, a folder or a DICOMweb address; or --demo to look at the sample studies")
+    from tumorseg.config import AppConfig
+    from tumorseg.server.run import serve as run
+
+    options = {"host": host, "port": port, "device": device, "models": model, "labels": labels, "cache": cache}
+    run(AppConfig.parse(str(_sample_data()) if demo else str(studies), options))
+
+
+def _sample_data() -> Path:
+    import tumorseg
+
+    folder = Path(tumorseg.__file__).resolve().parents[2] / "sample_data"
+    if not folder.is_dir():
+        raise NotFoundError(f"no sample studies at {folder}: they come with the source tree, not with the package")
+    return folder

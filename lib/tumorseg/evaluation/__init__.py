@@ -1,0 +1,1 @@
+"""Evaluation: a model over labelled patients, measured, with intervals, beside what others published."""

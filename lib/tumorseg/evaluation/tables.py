@@ -1,0 +1,102 @@
+"""A report as CSV (a line for each patient), as JSON (one line) and as a table for people."""
+
+from __future__ import annotations
+
+import csv
+import io
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+from tumorseg.evaluation.published import published
+from tumorseg.evaluation.report import Interval, Report
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+DIGITS = 4
+
+
+def report_csv(report: Report) -> bytes:
+    """Return one line for each patient, with a header."""
+    metrics = list(report.rows[0].metrics)
+    counts = ("slices", "empty_slices", "false_positive_slices", "truth_voxels", "found_voxels")
+    text = io.StringIO()
+    lines = csv.writer(text, lineterminator="\n")
+    lines.writerow(["patient", *metrics, *counts, "seconds"])
+    for row in report.rows:
+        values = [_cell(row.metrics[name]) for name in metrics]
+        lines.writerow([row.patient, *values, *(getattr(row, name) for name in counts), f"{row.seconds:.3f}"])
+    return text.getvalue().encode("utf-8")
+
+
+def report_json(report: Report, **extra: Any) -> dict[str, Any]:
+    """Return what a machine wants to know; numbers that are not defined are None. ``extra`` is appended."""
+    summary = report.summary
+    return {
+        "model": report.model,
+        "patients": summary.patients,
+        "dice_mean": _number(summary.dice_mean.value),
+        "dice_median": _number(summary.dice_median.value),
+        "dice_ci": _bounds(summary.dice_mean),
+        "empty_slices": summary.empty_slices,
+        "false_positive_slices": summary.false_positive_slices,
+        "dice_median_ci": _bounds(summary.dice_median),
+        "false_positive_rate": _number(summary.false_positive_rate),
+        **{f"{name}_mean": _number(value) for name, value in summary.means.items() if name != "dice"},
+        "patients_without_tumour": summary.without_tumour,
+        "patients_without_truth": summary.without_truth,
+        "version": report.version,
+        "seconds_per_patient": _number(sum(row.seconds for row in report.rows) / len(report.rows)),
+        **extra,
+    }
+
+
+def summary_table(report: Report, title: str) -> Table:
+    """Return ours and the published figures, one below the other."""
+    from rich.table import Table
+
+    summary = report.summary
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for name in ("", "patients", "mean Dice [95 %]", "median Dice [95 %]", "false-positive / empty slices"):
+        table.add_column(name, justify="left" if not name else "right")
+    slices = f"{summary.false_positive_slices} / {summary.empty_slices}"
+    ours = f"[bold]{report.model}[/bold] {report.version}"
+    mean, median = _shown(summary.dice_mean), _shown(summary.dice_median)
+    table.add_row(ours, str(summary.patients), mean, median, slices, end_section=True)
+    for other in published():
+        table.add_row(other.name, str(other.patients or "-"), f"{other.dice_mean:.3f}", "-", "-", style="dim")
+    return table
+
+
+def patient_table(report: Report) -> Table:
+    """Return a line for each patient, the worst first."""
+    from rich.table import Table
+
+    table = Table()
+    table.add_column("patient")
+    for name in ("Dice", "sensitivity", "precision", "slices", "empty", "false-positive"):
+        table.add_column(name, justify="right")
+    for row in sorted(report.rows, key=lambda row: (row.has_tumour, row.metrics["dice"])):
+        shown = [f"{row.metrics[name]:.3f}" if row.has_tumour else "-" for name in ("dice", "sensitivity", "precision")]
+        counts = (row.slices, row.empty_slices, row.false_positive_slices)
+        table.add_row(row.patient, *(text.replace("nan", "-") for text in shown), *(str(n) for n in counts))
+    return table
+
+
+def _cell(value: float) -> str:
+    return f"{value:.{DIGITS}f}" if isfinite(value) else ""
+
+
+def _number(value: float) -> float | None:
+    return round(value, DIGITS) if isfinite(value) else None
+
+
+def _bounds(interval: Interval) -> list[float | None]:
+    return [_number(interval.low), _number(interval.high)]
+
+
+def _shown(interval: Interval) -> str:
+    if not isfinite(interval.value):
+        return "-"
+    # The bracket is escaped: rich would take it for markup.
+    return f"{interval.value:.3f} \\[{interval.low:.3f}, {interval.high:.3f}]"
