@@ -19,10 +19,10 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 from starlette.testclient import TestClient
-from tumorseg.config import AppConfig
-from tumorseg.geometry import Grid
 
 from tests.dicom.phantoms import TUMOUR, grid_points, phantom_points
+from tumorseg.config import AppConfig
+from tumorseg.geometry import Grid
 
 ROOT = Path(__file__).parents[1]
 #: The stand-in models of a test server: conf only, no request can name a factory.
@@ -114,7 +114,8 @@ def ask_slicer(
 def raw_voxels(nrrd: bytes) -> NDArray[np.uint8]:
     """Return the voxels as OHIF's panel copies them: whatever follows the header, flat."""
     header, _, voxels = nrrd.partition(b"\n\n")
-    assert b"encoding: raw" in header and b"type: uint8" in header
+    assert b"encoding: raw" in header
+    assert b"type: uint8" in header
     return np.frombuffer(voxels, np.uint8)
 
 

@@ -15,26 +15,31 @@ from tumorseg.registry import DEFAULT_MODEL, MODELS
 def test_defaults_listen_on_this_computer_only(tmp_path: Path) -> None:
     config = AppConfig.parse(tmp_path, {}, environ={})
     assert (config.host, config.port) == ("127.0.0.1", 8000)
-    assert config.models[0] == DEFAULT_MODEL and set(config.models) == set(MODELS)
-    assert config.studies == str(tmp_path) and not config.is_remote
+    assert config.models[0] == DEFAULT_MODEL
+    assert set(config.models) == set(MODELS)
+    assert config.studies == str(tmp_path)
+    assert not config.is_remote
 
 
 def test_conf_goes_before_the_environment(tmp_path: Path) -> None:
     environ = {"TUMORSEG_PORT": "9000", "TUMORSEG_PREWARM": "off", "TUMORSEG_UNRELATED": "x"}
     config = AppConfig.parse(tmp_path, {"port": "9001"}, environ)
-    assert config.port == 9001 and config.prewarm is False
+    assert config.port == 9001
+    assert config.prewarm is False
 
 
 def test_the_first_of_the_named_models_is_the_default(tmp_path: Path) -> None:
     conf = {"models": "mine, resunet", "extra_models": "mine=package.module:build", "server_mode": "true"}
     config = AppConfig.parse(tmp_path, conf, {})
-    assert config.default_model == "mine" and config.models == ("mine", "resunet")
+    assert config.default_model == "mine"
+    assert config.models == ("mine", "resunet")
     assert config.known_models["mine"] == "package.module:build"
 
 
 def test_an_address_is_remote() -> None:
     config = AppConfig.parse("http://127.0.0.1:8042/dicom-web/", {}, {})
-    assert config.is_remote and config.studies == "http://127.0.0.1:8042/dicom-web"
+    assert config.is_remote
+    assert config.studies == "http://127.0.0.1:8042/dicom-web"
 
 
 @pytest.mark.parametrize(
@@ -55,7 +60,7 @@ def test_what_cannot_be_read_is_named(conf: dict[str, Any], message: str, tmp_pa
 
 
 def test_unknown_models_and_missing_studies(tmp_path: Path) -> None:
-    with pytest.raises(NotFoundError, match="known: .*resunet"):
+    with pytest.raises(NotFoundError, match=r"known: .*resunet"):
         AppConfig.parse(tmp_path, {"models": "unet9"}, {})
     with pytest.raises(InputError, match="studies"):
         AppConfig.parse("", {}, {})

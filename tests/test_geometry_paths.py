@@ -18,6 +18,7 @@ from pydicom.uid import generate_uid
 from tests.dicom.phantoms import (
     GRIDS,
     TUMOUR,
+    make_grid,
     phantom_points,
     sample,
     write_dicom_series,
@@ -28,8 +29,8 @@ from tests.dicom.phantoms import (
 from tests.serving import ask_ohif, ask_slicer, config_for, dice, in_process, raw_voxels, read_label, tumour_mask
 from tumorseg.geometry import Grid
 
-#: Trilinear values between two series blur the tumour's faces; measured 0.90 and more on these grids.
-MIN_DICE_BETWEEN_GRIDS = 0.85
+#: Trilinear values between two series move the tumour's faces by parts of a voxel: 0.92 to 1 without any other error.
+MIN_DICE_BETWEEN_GRIDS = 0.9
 
 
 def _check_slicer(folder: Path, name: str, data: bytes, expected_voxels: int) -> None:
@@ -50,7 +51,8 @@ def test_slicer_path_from_files(name: str, write: Callable[..., Path], tmp_path:
     with in_process(config_for(studies, tmp_path)) as client:
         for extension in (".nrrd", ".nii.gz", ".seg.nrrd"):
             params, file_name, data = ask_slicer(client, "case1", result_extension=extension)
-            assert file_name.endswith(extension) and params["label_names"] == {"tumor": 1}
+            assert file_name.endswith(extension)
+            assert params["label_names"] == {"tumor": 1}
             _check_slicer(tmp_path, file_name, data, int(tumour_mask(grid).sum()))
         answer = raw_voxels(ask_ohif(client, "case1"))
         np.testing.assert_array_equal(answer.reshape(grid.shape) > 0, tumour_mask(grid))
@@ -77,14 +79,17 @@ def test_both_paths_from_dicom(name: str, write: Callable[..., list[Path]], tmp_
 def test_displayed_series_need_not_be_the_models(shown: str, seen: str, tmp_path: Path) -> None:
     shared = {"StudyInstanceUID": generate_uid(), "FrameOfReferenceUID": generate_uid()}
     studies = tmp_path / "studies"
+    grids = {"T1": finer(GRIDS[shown]), "FLAIR": finer(GRIDS[seen])}
     files = {
-        kind: write_dicom_series(studies / kind, GRIDS[name], sample(GRIDS[name]) if kind == "FLAIR" else flat(name),
-                                 SeriesDescription=kind, **_timing(kind), **shared)
-        for kind, name in (("T1", shown), ("FLAIR", seen))
-    }  # fmt: skip
+        kind: write_dicom_series(
+            studies / kind, grid, plain(grid, kind), SeriesDescription=kind, **_timing(kind), **shared
+        )
+        for kind, grid in grids.items()
+    }
     uid = str(pydicom.dcmread(files["T1"][0], stop_before_pixels=True).SeriesInstanceUID)
     expected = _displayed(files["T1"])
-    with in_process(config_for(studies, tmp_path)) as client:
+    half_way = "threshold=tests.support:build_threshold"
+    with in_process(config_for(studies, tmp_path, extra_models=half_way)) as client:
         answer = raw_voxels(ask_ohif(client, uid)).reshape(expected.shape)
         _, file_name, data = ask_slicer(client, uid)
     (tmp_path / file_name).write_bytes(data)
@@ -94,9 +99,17 @@ def test_displayed_series_need_not_be_the_models(shown: str, seen: str, tmp_path
     assert max(dice(np.flip(answer, axis), expected) for axis in range(3)) < MIN_DICE_BETWEEN_GRIDS
 
 
-def flat(name: str) -> NDArray[np.int16]:
-    """Return a series in which nothing is bright: only the other one shows the tumour."""
-    return np.minimum(sample(GRIDS[name]), 100).astype(np.int16)
+def finer(grid: Grid) -> Grid:
+    """Return a grid of half the steps: on a coarse one the tumour's faces move by half a voxel whoever resamples."""
+    k, j, i = (2 * n for n in grid.shape)
+    return make_grid(grid.direction, [step / 2 for step in grid.spacing], (k, j, i))
+
+
+def plain(grid: Grid, kind: str) -> NDArray[np.int16]:
+    """Return a series without bright fat and cyst, and with the tumour only where it is the FLAIR."""
+    seen = sample(grid)
+    bright = (seen == TUMOUR) & (kind == "FLAIR")
+    return np.where(bright, TUMOUR, np.minimum(seen, 100)).astype(np.int16)
 
 
 def _timing(kind: str) -> dict[str, Any]:

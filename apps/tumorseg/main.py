@@ -6,6 +6,7 @@ MONAI Label's loader takes the first class in this file whose direct base is cal
 from __future__ import annotations
 
 from monailabel.interfaces.app import MONAILabelApp
+
 from tumorseg.adapters.app import AppLogic
 
 

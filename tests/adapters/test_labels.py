@@ -23,10 +23,12 @@ def _label(path: Path, value: float = 1, kind: type = np.uint8) -> Path:
 def test_round_trip_and_two_stores_on_one_folder(tmp_path: Path) -> None:
     one, other = LabelStore(tmp_path / "labels"), LabelStore(tmp_path / "labels")
     saved = one.save("1.2.3", "final", _label(tmp_path / "a.nii.gz"), {"label_info": [{"name": "tumor", "idx": 1}]})
-    assert other.path("1.2.3", "final") == saved and other.tags("1.2.3") == ["final"]
+    assert other.path("1.2.3", "final") == saved
+    assert other.tags("1.2.3") == ["final"]
     assert other.info("1.2.3", "final")["label_info"][0]["name"] == "tumor"
     other.update_info("1.2.3", "final", {"reviewed": True})
-    assert one.info("1.2.3", "final")["reviewed"] is True and "label_info" in one.info("1.2.3", "final")
+    assert one.info("1.2.3", "final")["reviewed"] is True
+    assert "label_info" in one.info("1.2.3", "final")
     assert one.info("1.2.3", "final")["name"] == "1.2.3.nii.gz"
 
 
@@ -64,4 +66,5 @@ def test_where_labels_lie(tmp_path: Path) -> None:
     assert labels_root(AppConfig.parse(tmp_path, {}, {})) == tmp_path / "labels"
     assert labels_root(AppConfig.parse(tmp_path, {"labels": tmp_path / "mine"}, {})) == tmp_path / "mine"
     remote = [labels_root(AppConfig.parse(f"http://pacs{n}/dicom-web", {}, {})) for n in (1, 2)]
-    assert remote[0] != remote[1] and all("tumorseg" in path.parts for path in remote)
+    assert remote[0] != remote[1]
+    assert all("tumorseg" in path.parts for path in remote)

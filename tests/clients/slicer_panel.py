@@ -105,6 +105,7 @@ def main(folder: str, server: str, model: str, scratch: Path) -> dict[str, Any]:
     widget = panel.MONAILabelWidget()
     widget.ui, widget.tmpdir = MagicMock(), str(scratch)
     widget.ui.segmentationModelSelector.currentText = model
+    widget.ui.configTable.rowCount = widget.ui.optionsSection.currentIndex = widget.ui.optionsName.currentIndex = 0
     widget.serverUrl = lambda: server
     widget.updateGUIFromParameterNode = lambda *args: None
     widget.logic = panel.MONAILabelLogic(str(scratch / "panel"), server_url=server, client_id="tester")

@@ -39,7 +39,7 @@ def _run(server: str, scratch: Path) -> dict[str, Any]:
     done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     said: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    assert said["errors"] == []
+    assert not said["errors"], said["errors"][0]
     return said
 
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
-from tumorseg.errors import InputError
-from tumorseg.server.run import listen, welcome
 
 from tests.dicom.phantoms import GRIDS, sample, write_nifti
 from tests.serving import ask_slicer, config_for, in_process
+from tumorseg.errors import InputError
+from tumorseg.server.run import listen, welcome
 
 
 @pytest.fixture
@@ -34,11 +34,16 @@ def client(studies: Path, tmp_path: Path) -> Iterator[TestClient]:
 
 def test_info_says_what_the_selectors_need(client: TestClient) -> None:
     said = client.get("/info/").json()
-    assert said["labels"] == ["tumor"] and list(said["models"]) == ["threshold", "slow"]
-    assert said["models"]["threshold"]["type"] == "segmentation" and said["models"]["threshold"]["config"] == {}
-    assert said["models"]["threshold"]["labels"] == {"tumor": 1} and said["models"]["threshold"]["dimension"] == 3
-    assert said["datastore"]["total"] == 2 and said["datastore"]["completed"] == 0
-    assert set(said["strategies"]) == {"random", "first"} and said["train_stats"] == said["trainers"] == {}
+    assert said["labels"] == ["tumor"]
+    assert list(said["models"]) == ["threshold", "slow"]
+    assert said["models"]["threshold"]["type"] == "segmentation"
+    assert said["models"]["threshold"]["config"] == {}
+    assert said["models"]["threshold"]["labels"] == {"tumor": 1}
+    assert said["models"]["threshold"]["dimension"] == 3
+    assert said["datastore"]["total"] == 2
+    assert said["datastore"]["completed"] == 0
+    assert set(said["strategies"]) == {"random", "first"}
+    assert said["train_stats"] == said["trainers"] == {}
 
 
 def test_info_answers_while_an_inference_runs(client: TestClient) -> None:
@@ -51,7 +56,8 @@ def test_info_answers_while_an_inference_runs(client: TestClient) -> None:
     waited = time.perf_counter() - begin
     still_running = worker.is_alive()
     worker.join()
-    assert still_running and waited < 1.0
+    assert still_running
+    assert waited < 1.0
 
 
 def test_two_clients_of_one_model_take_turns(client: TestClient) -> None:
@@ -72,21 +78,29 @@ def test_a_second_look_does_not_read_again_unless_the_file_changed(
     reads, read = [], tumorseg.io.read_study
     monkeypatch.setattr(tumorseg.io, "read_study", lambda *args, **kw: reads.append(args) or read(*args, **kw))
     first, second = ask_slicer(client, "axial"), ask_slicer(client, "axial")
-    assert len(reads) == 1 and first[2] == second[2]
+    assert len(reads) == 1
+    assert first[2] == second[2]
     write_nifti(studies / "axial.nii.gz", GRIDS["axial"], sample(GRIDS["axial"]) * 0)
     params, _, changed = ask_slicer(client, "axial")
-    assert len(reads) == 2 and changed != first[2] and params["centroids"] == {}
+    assert len(reads) == 2
+    assert changed != first[2]
+    assert params["centroids"] == {}
 
 
 def test_the_forms_of_an_answer(client: TestClient) -> None:
     params, name, data = ask_slicer(client, "axial")
-    assert name == "axial.nrrd" and data.startswith(b"NRRD")
+    assert name == "axial.nrrd"
+    assert data.startswith(b"NRRD")
     assert {"pre", "infer", "write", "total"} <= set(params["latencies"])
-    assert params["model"] == "threshold" and len(params["version"]) == 12 and params["notes"]
+    assert params["model"] == "threshold"
+    assert len(params["version"]) == 12
+    assert params["notes"]
     said = client.post("/infer/threshold", params={"image": "axial", "output": "json"}).json()
-    assert said["centroids"] == params["centroids"] and said["label_names"] == {"tumor": 1}
+    assert said["centroids"] == params["centroids"]
+    assert said["label_names"] == {"tumor": 1}
     image = client.post("/infer/threshold", params={"image": "axial", "output": "image"})
-    assert image.content == data and "axial.nrrd" in image.headers["content-disposition"]
+    assert image.content == data
+    assert "axial.nrrd" in image.headers["content-disposition"]
 
 
 def test_idle_training_and_unknown_addresses(client: TestClient) -> None:
@@ -100,7 +114,9 @@ def test_idle_training_and_unknown_addresses(client: TestClient) -> None:
 def test_next_sample_until_all_are_labelled(client: TestClient, tmp_path: Path) -> None:
     for expected in ("axial", "sagittal"):
         sample_ = client.post("/activelearning/first", json={}).json()
-        assert sample_["id"] == expected and sample_["name"] == f"{expected}.nii.gz" and "path" not in sample_
+        assert sample_["id"] == expected
+        assert sample_["name"] == f"{expected}.nii.gz"
+        assert "path" not in sample_
         state = {"image": expected, "check_sum": sample_["checksum"]}
         assert client.head("/datastore/image", params=state).status_code == 200
         assert client.head("/datastore/image", params={**state, "check_sum": "SHA256:0"}).status_code == 404
@@ -118,8 +134,10 @@ def test_random_never_runs_dry(client: TestClient) -> None:
 
 def test_pages_come_from_this_computer(client: TestClient) -> None:
     landing, docs = client.get("/"), client.get("/docs")
-    assert "2 image files" in landing.text and "http://testserver" in landing.text
-    assert "/infer/{model}" in docs.text and "cdn" not in (landing.text + docs.text).lower()
+    assert "2 image files" in landing.text
+    assert "http://testserver" in landing.text
+    assert "/infer/{model}" in docs.text
+    assert "cdn" not in (landing.text + docs.text).lower()
     assert "<script" in client.get("/ohif/").text
     assert client.get("/ohif/viewer/dicomweb").text == client.get("/ohif/").text
     assert client.get("/ohif/app-config.js").text.startswith("window.config")
@@ -141,7 +159,9 @@ def test_an_unexpected_error_says_nothing_of_the_server(
     with caplog.at_level(logging.ERROR):
         answer = client.post("/infer/threshold", params={"image": "axial"})
     number = json.loads(answer.text)["detail"].split()[2].rstrip(":")
-    assert answer.status_code == 500 and "secret" not in answer.text and number in caplog.text
+    assert answer.status_code == 500
+    assert "secret" not in answer.text
+    assert number in caplog.text
     assert client.get("/info/").status_code == 200
 
 
@@ -154,4 +174,5 @@ def test_what_is_printed_to_open(studies: Path, tmp_path: Path) -> None:
     config = config_for(studies, tmp_path)
     assert "http://127.0.0.1:8000/ohif/" in welcome(config, 8000, is_dicom=True)
     everyone = welcome(config_for(studies, tmp_path, host="0.0.0.0"), 8000, is_dicom=False)
-    assert "http://127.0.0.1:8000/docs" in everyone and "without a password" in everyone
+    assert "http://127.0.0.1:8000/docs" in everyone
+    assert "without a password" in everyone

@@ -13,11 +13,11 @@ import pydicom
 import pytest
 from pydicom.uid import generate_uid
 from starlette.testclient import TestClient
-from tumorseg.errors import InputError
-from tumorseg.server.app import create_app
 
 from tests.dicom.phantoms import GRIDS, sample, write_dicom_series, write_nifti
 from tests.serving import ask_slicer, config_for, in_process
+from tumorseg.errors import InputError
+from tumorseg.server.app import create_app
 
 AXIAL = GRIDS["axial"]
 
@@ -121,7 +121,8 @@ def test_a_text_file_named_dcm_in_a_session(tmp_path: Path) -> None:
     with in_process(config_for(tmp_path / "studies", tmp_path)) as client:
         session = client.put("/session/", files=[("files", ("a.dcm", b"a text file"))]).json()["session_id"]
         answer = client.post("/infer/threshold", params={"session_id": session})
-        assert answer.status_code == 422 and str(tmp_path) not in answer.text
+        assert answer.status_code == 422
+        assert str(tmp_path) not in answer.text
         assert client.get("/info/").status_code == 200
 
 
@@ -199,6 +200,8 @@ def test_an_image_is_not_replaced_by_another(tmp_path: Path) -> None:
         same = client.put("/datastore/", params={"image": "good"}, files={"file": ("up.nii.gz", good.read_bytes())})
         assert same.json() == {"image": "good"}
         changed = client.put("/datastore/", params={"image": "good"}, files={"file": ("up.nii.gz", other.read_bytes())})
-        assert changed.status_code == 422 and _state(tmp_path) == before
+        assert changed.status_code == 422
+        assert _state(tmp_path) == before
         new = client.put("/datastore/", params={"image": "new"}, files={"file": ("up.nii.gz", other.read_bytes())})
-        assert new.json() == {"image": "new"} and client.get("/datastore/").json()["total"] == 2
+        assert new.json() == {"image": "new"}
+        assert client.get("/datastore/").json()["total"] == 2

@@ -55,7 +55,8 @@ def test_a_file_and_a_series(client: TestClient, tmp_path: Path) -> None:
 def test_a_file_sent_along(client: TestClient, tmp_path: Path) -> None:
     file = write_nifti(tmp_path / "own.nii.gz", GRID, sample(GRID))
     answer = client.post("/infer/threshold", params={"output": "json"}, files={"file": (file.name, file.read_bytes())})
-    assert answer.status_code == 200 and answer.json()["centroids"]["tumor"]
+    assert answer.status_code == 200
+    assert answer.json()["centroids"]["tumor"]
 
 
 def test_sessions_end(client: TestClient, tmp_path: Path) -> None:
@@ -76,7 +77,8 @@ def test_an_id_is_none_of_ours(session: str, client: TestClient) -> None:
 def test_names_and_archives_of_a_client_lead_nowhere(client: TestClient, tmp_path: Path) -> None:
     data = write_nifti(tmp_path / "own.nii.gz", GRID, sample(GRID)).read_bytes()
     answer = client.put("/session/", files=[("files", ("../../../evil.nii.gz", data))])
-    assert answer.status_code == 200 and not list(tmp_path.rglob("evil*"))
+    assert answer.status_code == 200
+    assert not list(tmp_path.rglob("evil*"))
     before = sorted(tmp_path.rglob("*"))
     assert client.put("/session/?uncompress=true", files=[("files", ("a.zip", data))]).status_code == 422
     assert client.put("/session/", files=[("files", ("a.nii.gz", b""))]).status_code == 422

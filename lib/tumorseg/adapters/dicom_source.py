@@ -75,11 +75,12 @@ class DicomSource:
 
     def read(self, image_id: str, channels: Sequence[str] | None) -> StudyImage:
         """Read the study's wanted sequences on the grid of the series ``image_id``; None reads that series alone."""
-        from tumorseg.io import read_study
+        from tumorseg.dicom.headers import read_headers
+        from tumorseg.dicom.study import read_dicom
 
         if channels is None:
-            return read_study(self.store.files(image_id))
-        return read_study(self.files(image_id), channels=channels, reference=image_id)
+            return read_dicom(read_headers(self.store.files(image_id)))
+        return read_dicom(read_headers(self.files(image_id)), channels=channels, reference=image_id)
 
     def local_file(self, image_id: str) -> Path:
         """Return the series as one NRRD on the grid of its slices, written to the cache on the first call."""

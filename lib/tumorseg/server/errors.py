@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import tempfile
 import uuid
 
 from fastapi import FastAPI, Request
@@ -22,7 +24,15 @@ def install(app: FastAPI) -> None:
 async def _spoken(request: Request, error: Exception) -> JSONResponse:
     """Answer an error that the caller can do something about."""
     status = error.status if isinstance(error, TumorSegError) else 500
-    return JSONResponse({"detail": str(error)}, status_code=status)
+    return JSONResponse({"detail": _without_folders(str(error), request)}, status_code=status)
+
+
+def _without_folders(message: str, request: Request) -> str:
+    """Name files as they are called within the studies: where the server keeps them is nobody's business."""
+    config = request.app.state.workplace.config
+    for folder in (config.studies, config.cache, config.labels, tempfile.gettempdir()):
+        message = message.replace(f"{folder}{os.sep}", "") if folder else message
+    return message
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
