@@ -14,17 +14,14 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tumorseg.errors import InputError, NotFoundError
-from tumorseg.geometry import Grid, flip_ras_lps, resample
+from tumorseg.geometry import resample
 from tumorseg.io.kaggle_3m import Case
+from tumorseg.io.nifti import read_nifti
 from tumorseg.types import FLAIR, T1, T1GD, T2, Segmentation, StudyImage
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 _MASK = re.compile(r"^(?P<key>.*?)[_\-.]?(?:mask|seg|segmentation|labels?)$", re.IGNORECASE)
 _MASK_FOLDERS, _IMAGE_FOLDERS = ("labels", "label", "masks", "labelsTr"), ("images", "image", "imagesTr")
@@ -129,30 +126,16 @@ def _sequence(tail: str) -> str:
 
 
 def _read(name: str, files: _Files) -> Case:
-    mask, grid = _load(files.mask)
-    if mask.ndim != 3:
-        raise InputError(f"expected one 3-D mask in {files.mask}, got {mask.ndim} dimensions")
+    mask = read_nifti(files.mask)
+    if len(mask.channels) != 1:
+        raise InputError(f"expected one 3-D mask in {files.mask}, got {len(mask.channels)} volumes")
     channels, names = [], []
     for path, channel in zip(files.images, files.channels, strict=True):
-        voxels, own = _load(path)
-        for volume in voxels if voxels.ndim == 4 else voxels[None]:
-            channels.append(volume if own.same_as(grid) else resample(volume, own, grid))
-            names.append(channel if voxels.ndim == 3 else "")
+        own = read_nifti(path)
+        channels += [resample(volume, own.grid, mask.grid) for volume in own.voxels]
+        names += [channel if len(own.channels) == 1 else ""] * len(own.channels)
     source = {"path": str(files.mask.parent), "files": tuple(str(path) for path in files.images)}
     modality = "MR" if any(names) else ""
-    image = StudyImage(np.stack(channels), grid, tuple(names), modality=modality, source=source)
-    truth = (mask > 0).astype(np.uint8)
-    return Case(name, image, Segmentation(truth, grid, {"tumour": 1}))
-
-
-def _load(path: Path) -> tuple[NDArray[Any], Grid]:
-    """Return ``(K, J, I)`` or ``(C, K, J, I)`` voxels as they lie in the file, and their grid."""
-    import nibabel as nib
-
-    try:
-        nifti = nib.load(path)
-        voxels = np.ascontiguousarray(np.asarray(nifti.dataobj).T)
-    except Exception as error:  # nibabel raises its own kinds, zlib's and struct's for a broken file
-        raise InputError(f"cannot read {path}: {error}; expected a NIfTI file") from error
-    shape = voxels.shape[-3:]
-    return voxels, Grid((shape[0], shape[1], shape[2]), flip_ras_lps(nifti.affine))
+    image = StudyImage(np.stack(channels), mask.grid, tuple(names), modality=modality, source=source)
+    truth = Segmentation((mask.voxels[0] > 0).astype(np.uint8), mask.grid, {"tumour": 1})
+    return Case(name, image, truth)
