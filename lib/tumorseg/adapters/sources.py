@@ -6,6 +6,7 @@ unknown images like any other misspelling.
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -195,22 +196,23 @@ def open_source(config: AppConfig) -> ImageSource:
 
 
 def looks_like_dicom(root: Path) -> bool:
-    """Tell whether the first file below ``root`` that is an image of any kind is a DICOM file."""
-    for path in sorted(root.rglob("*")):
-        inner = path.relative_to(root)
-        if any(part.startswith(".") for part in inner.parts) or inner.parts[0] == LABELS_FOLDER or not path.is_file():
-            continue
-        if suffix_of(path) in IMAGE_SUFFIXES:
-            return False
-        if _has_dicom_preamble(path):
+    """Tell whether there is a DICOM file below ``root``; images of other kinds beside it are then not served."""
+    for folder, folders, names in os.walk(root):
+        inner = Path(folder)
+        folders[:] = [name for name in folders if not name.startswith(".") and inner / name != root / LABELS_FOLDER]
+        candidates = (inner / name for name in names if not name.startswith("."))
+        if any(suffix_of(path) not in IMAGE_SUFFIXES and _has_dicom_preamble(path) for path in candidates):
             return True
     return False
 
 
 def _has_dicom_preamble(path: Path) -> bool:
     """Look for the DICM mark behind the 128 bytes of preamble (PS3.10 section 7.1)."""
-    with path.open("rb") as file:
-        return file.read(132)[128:] == b"DICM"
+    try:
+        with path.open("rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
 
 
 def _same_image(one: StudyImage, other: StudyImage) -> bool:
