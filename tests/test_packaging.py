@@ -138,3 +138,26 @@ def test_install_refuses_a_python_that_does_not_fit(tmp_path: Path) -> None:
     assert "expected Python 3.11 or 3.12" in done.stderr
     assert "python3-venv" in done.stderr
     assert not (tmp_path / "venv").exists()
+
+
+def test_every_import_is_declared() -> None:
+    """Nothing is imported that is installed only because something else needs it."""
+    import ast
+    from importlib.metadata import packages_distributions
+
+    imported: dict[str, str] = {}
+    for path in (*(ROOT / "lib").rglob("*.py"), *(ROOT / "apps").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            imported.update({name.partition(".")[0]: path.name for name in names if name})
+    owners = packages_distributions()
+    declared = {re.match(r"[\w.-]+", d)[0].lower().replace("_", "-") for d in PROJECT["dependencies"]}  # type: ignore[index]
+    declared |= {"tumorseg"}
+    undeclared = {
+        name: where
+        for name, where in imported.items()
+        if name not in sys.stdlib_module_names
+        and not declared & {owner.lower().replace("_", "-") for owner in owners.get(name, ())}
+    }
+    assert not undeclared
