@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
+import resource
 import subprocess
 import sys
-import time
 import tomllib
 from importlib.metadata import version
 from pathlib import Path
@@ -44,13 +44,14 @@ def test_importing_prints_and_changes_nothing() -> None:
 def test_help_is_quick() -> None:
     command = [Path(sys.executable).with_name("tumorseg"), "--help"]
     taken = []
-    for _ in range(5):
-        start = time.perf_counter()
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-        taken.append(time.perf_counter() - start)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        taken.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert done.returncode == 0
     assert {"serve", "predict", "train", "evaluate", "models"} <= set(re.findall(r"\w+", done.stdout))
-    assert min(taken) < 1.0  # the best of five: the machine may be busy with something else
+    assert min(taken) < 1.0  # seconds of the processor, not of the wall: the machine may be busy with something else
 
 
 def test_every_requirement_is_met() -> None:
