@@ -6,8 +6,9 @@ holds what lies at its position. Nothing about the phantom survives a mirror or 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -156,7 +157,8 @@ def _compress(ds: Dataset, syntax: UID, frames: NDArray[Any]) -> None:
     if syntax == JPEG2000Lossless:
         encoded = [imagecodecs.jpeg2k_encode(frame, reversible=True, codecformat="j2k") for frame in frames]
     elif syntax in (JPEGLossless, JPEGLosslessSV1):
-        encoded = [imagecodecs.ljpeg_encode(frame) for frame in frames]
+        unsigned = frames.view(f"u{frames.dtype.itemsize}")  # the codec knows bits only
+        encoded = [imagecodecs.ljpeg_encode(frame) for frame in unsigned]
     else:
         ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
         ds.compress(syntax, frames if "NumberOfFrames" in ds else frames[0], generate_instance_uid=False)

@@ -81,7 +81,7 @@ def classify(series: SeriesHeader) -> Verdict:
 
 def classify_words(name: str) -> str:
     """Tell the sequence from a file's name alone: ``T1``, ``T1Gd``, ``FLAIR``, ``T2`` or ``other``."""
-    text = words_of(name)
+    text = re.sub(r"^sub \w+ ", "", words_of(name))  # BIDS: sub-01_T1w is no subtraction
     if _first(_NOT_ANATOMY, text):
         return OTHER
     # In file names "pre" and "post" may as well be about a treatment; only right behind T1 they are about contrast.
@@ -138,8 +138,8 @@ _PRE = re.compile(
     r"|\b(?:unenhanced|nati[fv]e?)\b|(?<=t1)w?pre"
 )
 _POST = re.compile(
-    r"\b(?:post|gad\w*|gd|ce|km|mdc|with c\w*|mit km|con c\w*|contrast\w*|kontrast\w*|enh\w*|postcon\w*|dotarem"
-    r"|clariscan|magnevist|multihance|prohance|omniscan|vueway|elucirem)(?![a-z])"
+    r"\b(?:post|gad\w*|gd|ce|km|mdc|with c\w*|with and|mit km|con c\w*|contrast\w*|kontrast\w*|enh\w*|postcon\w*"
+    r"|dotarem|clariscan|magnevist|multihance|prohance|omniscan|vueway|elucirem)(?![a-z])"
     r"|\+ ?(?:c|gd|gad\w*|km|contrast)\b|\bc ?\+|(?<=t1)[wi]*(?:post|gd|gad|ce|c\b|km)"
 )
 _NO_AGENT = re.compile(r"(?:no|none|n|0|without|nil|null|unknown|na|n/a|no contrast.*|not given|ohne.*)")

@@ -19,7 +19,7 @@ GAP_TOLERANCE = 0.1
 #: Steps that differ by less than this part, or by less than twice the rounding of positions, are equal.
 STEP_TOLERANCE = 0.01
 #: Slices that lie further than this part of a step from where an even stack has them are not a volume.
-UNEVEN_LIMIT = 0.25
+UNEVEN_LIMIT = 0.15
 #: A step beyond this many announced slice spacings: every other slice may be missing.
 SPARSE_FACTOR = 1.5
 

@@ -47,12 +47,23 @@ def read_tiff(path: Path) -> StudyImage:
     try:
         with tifffile.TiffFile(path) as file:
             pages = [_page(page) for page in file.pages]
+            whole = _is_last_page(file)
     except Exception as error:  # tifffile and its codecs raise many kinds, all meaning a bad file
         raise InputError(f"{path} cannot be read as TIFF ({error}); is it damaged or cut off?") from error
+    if not whole:
+        raise InputError(f"{path} is cut off after {len(pages)} pages; copy it again")
     shapes = sorted({page.shape for page in pages})
     if len(shapes) != 1:
         raise InputError(f"{path} has pages of different sizes {shapes[:4]}; expected slices of one size")
     return _image(path, np.stack(pages))
+
+
+def _is_last_page(file: Any) -> bool:
+    """Whether the chain of pages ends as it should: tifffile stops at a page that it cannot find and says nothing."""
+    if file.pages.next_page_offset is None:
+        return True
+    file.filehandle.seek(file.pages.next_page_offset)
+    return bool(file.filehandle.read(file.tiff.offsetsize) == b"\0" * file.tiff.offsetsize)
 
 
 def _page(page: Any) -> NDArray[Any]:
