@@ -7,8 +7,9 @@ the head). NIfTI speaks RAS: :func:`flip_ras_lps` changes one into the other.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 

@@ -7,9 +7,10 @@ DICOM frames, ITK buffers and NRRD files lie in memory. Affines map the voxel in
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Mapping
+from typing import TYPE_CHECKING, Any
 
 from tumorseg.errors import InputError
 from tumorseg.geometry import Grid

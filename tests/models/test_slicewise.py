@@ -99,7 +99,7 @@ def test_voxels_that_are_not_finite_are_refused(model, bad):
 def test_progress_counts_slices(model):
     seen = []
     model.predict(volume(Grid((11, 32, 32), np.eye(4))), progress=lambda done, total: seen.append((done, total)))
-    assert seen == [(8, 11), (11, 11)]
+    assert seen == [(n, 11) for n in range(1, 12)]
 
 
 def test_weights_that_are_missing_or_of_another_model_are_said(model, tmp_path):

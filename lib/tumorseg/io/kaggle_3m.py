@@ -11,9 +11,9 @@ extracted by a deep learning algorithm. Computers in Biology and Medicine 109, 2
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator, Sequence
 
 import numpy as np
 import tifffile

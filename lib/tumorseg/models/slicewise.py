@@ -6,19 +6,20 @@ The way of an image through :meth:`SlicewiseModel.predict`:
 2. axes are permuted and flipped to the nearest axial orientation, an exact change (:func:`tumorseg.geometry.to_axial`);
 3. pixels far from the size the network was trained on are resampled in the plane, nothing else is;
 4. z-score over the foreground, per channel;
-5. slices are padded to what the network divides by and go through it in batches, as they are and mirrored left to
-   right, and the two probabilities are averaged;
-6. padding, resampling and reorientation are undone on the *probability*, which is then cut at the threshold.
+5. the box around the head is cut out of the air (:func:`tumorseg.transforms.crop.head_box`);
+6. its slices go through the network as they are and mirrored left to right; the two probabilities are averaged;
+7. cut, resampling and reorientation are undone on the *probability*, which is then compared with the threshold.
 """
 
 from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,12 +27,15 @@ from tumorseg.errors import InputError, UnavailableError
 from tumorseg.geometry import Grid, resample, to_axial
 from tumorseg.models.base import Progress
 from tumorseg.models.channels import select_channels
+from tumorseg.transforms.crop import head_box
 from tumorseg.transforms.intensity import zscore_foreground
 from tumorseg.types import FLAIR, T1, T1GD, Prediction, Segmentation, StudyImage
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
+
+    from tumorseg.models.engines.base import SliceEngine
 
 WEIGHTS = Path(__file__).parent / "weights"
 THRESHOLD = 0.5
@@ -99,10 +103,10 @@ class SlicewiseModel:
         self.version = hashlib.sha256(self.weights.read_bytes()).hexdigest()[:12]
 
     @cached_property
-    def _runner(self) -> Any:
-        from tumorseg.models.torch_runner import TorchRunner  # torch takes seconds to import: only on first use
+    def _engine(self) -> SliceEngine:
+        from tumorseg.models.engines import make_engine  # heavy: only when the first image comes
 
-        return TorchRunner(self.spec, self.weights, self.device)
+        return make_engine(self.spec, self.weights, self.device)
 
     def warm_up(self) -> None:
         """Load the network and run one empty slice, so that the first request does not pay for it."""
@@ -118,9 +122,11 @@ class SlicewiseModel:
         if working is not axial.grid:
             voxels = np.stack([resample(channel, axial.grid, working) for channel in axial.voxels])
             axial = replace(axial, voxels=voxels, grid=working)
-        prepared = preprocess(axial)
+        rows, columns = head_box(axial.voxels, self.spec.stride)
+        prepared = preprocess(axial)[..., rows, columns]
         before = time.perf_counter()
-        probability = self._runner(prepared, progress)
+        probability = np.zeros(axial.grid.shape, np.float32)
+        probability[:, rows, columns] = self._engine(prepared, progress)
         after = time.perf_counter()
         target = turn.grid(image.grid)
         if working is not target:

@@ -7,6 +7,8 @@ end it. The architecture was drawn for inputs of 256 x 256 x 3; any size divisib
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -15,7 +17,10 @@ WIDTHS = (16, 32, 64, 128, 256)
 
 
 class ResidualBlock(nn.Module):
-    """1x1 conv, BN, ReLU, 3x3 conv, BN; plus a 1x1 conv + BN shortcut; add; ReLU. ``(B, in, H, W)`` -> ``(B, out, H, W)``."""
+    """1x1 conv, BN, ReLU, 3x3 conv, BN; plus a 1x1 conv + BN shortcut; add; ReLU.
+
+    ``(B, inputs, H, W)`` -> ``(B, outputs, H, W)``.
+    """
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -29,6 +34,7 @@ class ResidualBlock(nn.Module):
         self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1), nn.BatchNorm2d(outputs))
 
     def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
         return F.relu(self.main(x) + self.shortcut(x))
 
 
@@ -52,12 +58,13 @@ class ResUNet(nn.Module):
             nn.BatchNorm2d(first),
             nn.ReLU(inplace=True),
         )
-        steps = list(zip(WIDTHS, WIDTHS[1:], strict=False))
+        steps = list(pairwise(WIDTHS))
         self.down = nn.ModuleList(ResidualBlock(thin, wide) for thin, wide in steps)
         self.up = nn.ModuleList(ResidualBlock(wide + thin, thin) for thin, wide in reversed(steps))
         self.head = nn.Conv2d(first, 1, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
         skips = [self.stem(x)]
         for block in self.down:
             skips.append(block(F.max_pool2d(skips[-1], 2)))

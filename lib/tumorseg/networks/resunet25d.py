@@ -8,6 +8,8 @@ convolutions in each residual block (He et al. 2016).
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -17,7 +19,10 @@ FOLD = 2
 
 
 class DoubleBlock(nn.Module):
-    """Two 3x3 convolutions with batch norm around an identity or 1x1 shortcut. ``(B, in, H, W)`` -> ``(B, out, H, W)``."""
+    """Two 3x3 convolutions with batch norm around an identity or 1x1 shortcut.
+
+    ``(B, inputs, H, W)`` -> ``(B, outputs, H, W)``.
+    """
 
     def __init__(self, inputs: int, outputs: int, dropout: float = 0.0) -> None:
         super().__init__()
@@ -32,6 +37,7 @@ class DoubleBlock(nn.Module):
         self.shortcut = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
         return F.relu(self.main(x) + self.shortcut(x))
 
 
@@ -48,13 +54,14 @@ class ResUNet25D(nn.Module):
         self.fold = nn.PixelUnshuffle(FOLD)
         self.stem = nn.Conv2d(channels * slices * FOLD**2, WIDTHS[0], 3, padding=1)
         self.first = DoubleBlock(WIDTHS[0], WIDTHS[0])
-        steps = list(zip(WIDTHS, WIDTHS[1:], strict=False))
+        steps = list(pairwise(WIDTHS))
         self.down = nn.ModuleList(DoubleBlock(a, b, dropout if b >= 192 else 0.0) for a, b in steps)
         self.up = nn.ModuleList(DoubleBlock(b + a, a) for a, b in reversed(steps))
         self.head = nn.Conv2d(WIDTHS[0], FOLD**2, 1)
         self.unfold = nn.PixelShuffle(FOLD)
 
     def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
         skips = [self.first(self.stem(self.fold(x)))]
         for block in self.down:
             skips.append(block(F.max_pool2d(skips[-1], 2)))

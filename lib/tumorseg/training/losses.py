@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -18,7 +18,7 @@ SMOOTH = 1.0
 
 
 def tversky_index(logits: Tensor, target: Tensor, alpha: float = TVERSKY_ALPHA, smooth: float = SMOOTH) -> Tensor:
-    """Tversky index over the whole batch (eq. 3 of the paper), so that empty slices count through their false positives."""
+    """Tversky index (eq. 3) over the whole batch, so that empty slices count through their false positives."""
     probability = torch.sigmoid(logits.float())
     hit = (probability * target).sum()
     missed = ((1 - probability) * target).sum()

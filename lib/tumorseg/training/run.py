@@ -16,8 +16,8 @@ from safetensors.torch import load_file
 
 from tumorseg.errors import InputError
 from tumorseg.io.kaggle_3m import Kaggle3m
+from tumorseg.models.engines.torch_engine import pick_device
 from tumorseg.models.slicewise import SlicewiseSpec, preprocess
-from tumorseg.models.torch_runner import pick_device
 from tumorseg.models.weights import load_into
 from tumorseg.registry import MODELS, resolve
 from tumorseg.training.checkpoint import save_weights

@@ -34,11 +34,19 @@ def zscore_foreground(voxels: NDArray[Any]) -> NDArray[np.float32]:
     return out
 
 
-def _foreground_moments(channel: NDArray[Any]) -> tuple[float, float]:
+def foreground_threshold(channel: NDArray[Any]) -> float:
+    """Intensity above which a voxel of this ``(K, J, I)`` channel belongs to the head."""
+    return FOREGROUND_FRACTION * float(np.percentile(_sample(channel), FOREGROUND_PERCENTILE))
+
+
+def _sample(channel: NDArray[Any]) -> NDArray[np.float32]:
     flat = channel.reshape(-1)
-    sample = flat[:: max(1, flat.size // _SAMPLE)].astype(np.float64)
-    bright = np.percentile(sample, FOREGROUND_PERCENTILE)
-    foreground = sample[sample > FOREGROUND_FRACTION * bright]
+    return flat[:: max(1, flat.size // _SAMPLE)].astype(np.float32)
+
+
+def _foreground_moments(channel: NDArray[Any]) -> tuple[float, float]:
+    sample = _sample(channel).astype(np.float64)
+    foreground = sample[sample > foreground_threshold(channel)]
     if foreground.size == 0 or foreground.std() < 1e-6:
         return float(sample.mean()), max(float(sample.std()), 1.0)
     return float(foreground.mean()), float(foreground.std())
