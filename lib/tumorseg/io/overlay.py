@@ -219,7 +219,7 @@ def _legend(
     lines = [_Line(caption, 24)]
     for name, value in named_labels(segmentation).items():
         voxels = int(count[value]) if value < len(count) else 0
-        amount = f"{voxels * image.grid.voxel_volume / 1000:.1f} mL" if image.spacing_known else f"{voxels:,} pixels"
+        amount = _millilitres(voxels * image.grid.voxel_volume) if image.spacing_known else f"{voxels:,} pixels"
         lines.append(_Line(f"{name}: {amount}" if voxels else f"{name}: none", 18, swatch=colour(value)))
     found = f"tumour in {touched} of {total} slices" if touched else "no tumour found"
     shown_text = f"{shown} shown" if touched else f"{shown} of {total} slices shown, evenly spaced"
@@ -228,6 +228,11 @@ def _legend(
         detail.append("patient's left on the right" if view.plane != "sagittal" else "front of the patient on the left")
     lines.append(_Line("  ·  ".join(part for part in detail if part), 16, FAINT if touched else INK))
     return lines + [_Line(note, 14, FAINT) for note in image.notes]
+
+
+def _millilitres(cubic_mm: float) -> str:
+    ml = cubic_mm / 1000
+    return f"{ml:.1f} mL" if ml >= 1 else f"{ml:.2g} mL"
 
 
 def _arrange(tiles: list[Image.Image], lines: list[_Line]) -> Image.Image:
