@@ -39,7 +39,7 @@ SLICER_PARAMS = {"result_extension": ".nrrd", "result_dtype": "uint8", "client_i
 START_TIMEOUT_S = 120
 
 
-def config_for(studies: Path, scratch: Path, **conf: Any) -> AppConfig:
+def config_for(studies: Path | str, scratch: Path, **conf: Any) -> AppConfig:
     """Configure a server of ``studies`` with the stand-in model that marks the phantom's tumour."""
     given = {"models": "threshold", "extra_models": EXTRA_MODELS, "cache": scratch / "cache", "prewarm": "no", **conf}
     return AppConfig.parse(studies, given, environ={})

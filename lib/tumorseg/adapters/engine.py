@@ -52,7 +52,7 @@ class Engine:
         return self._answer(model, "session", wanted, lambda channels: read_study(path, channels=channels))
 
     def warm_up(self) -> None:
-        """Load the default model and let it look at an empty slice, so that the first request finds it ready."""
+        """Load the models, the default one first, and let that look at a slice, so that the first request is fast."""
         import numpy as np
 
         import tumorseg.io  # noqa: F401  the readers are wanted by the first request too
@@ -63,6 +63,7 @@ class Engine:
             shape = (len(model.channels), 1, 64, 64)
             noise = np.random.default_rng(0).random(shape, dtype=np.float32)
             model.predict(StudyImage(noise, Grid((1, 64, 64), np.eye(4)), model.channels, "MR"))
+        self.models.describe()
 
     def _answer(
         self, name: str, title: str, wanted: ResultFormat, read: Callable[[tuple[str, ...]], StudyImage]

@@ -39,6 +39,7 @@ class ModelPool:
     def __init__(self, config: AppConfig) -> None:
         self._config = config
         self._slots = {name: _Slot() for name in config.models}
+        self._reported: set[str] = set()
         self._waiting = threading.BoundedSemaphore(config.max_waiting + len(self._slots))
 
     @property
@@ -73,13 +74,15 @@ class ModelPool:
             self._waiting.release()
 
     def describe(self) -> dict[str, dict[str, Any]]:
-        """Say what each model is, in MONAI Label's words; a model that cannot be loaded is left out and logged."""
+        """Say what each model is, in MONAI Label's words; one that cannot be loaded is left out, and logged once."""
         described = {}
         for name in self.names:
             try:
                 described[name] = describe(self.get(name))
             except TumorSegError as error:
-                logger.warning("model %s is not offered: %s", name, error)
+                if name not in self._reported:
+                    logger.warning("model %s is not offered: %s", name, error)
+                self._reported.add(name)
         return described
 
     def _slot(self, name: str) -> _Slot:
