@@ -426,13 +426,16 @@ def test_evaluate_by_hand(kaggle, threshold):
 
 
 def test_evaluate_for_people_with_csv_and_figures(kaggle, threshold, tmp_path):
-    files = ("--csv", tmp_path / "p.csv", "--figures", tmp_path / "sheets")
+    files = ("--csv", tmp_path / "p.csv", "--figures", tmp_path / "sheets", "--markdown", tmp_path / "t.md")
     result = ok("evaluate", "--data", kaggle, "--weights", tmp_path / "200", *files)
     assert "0.500 [0.000, 1.000]" in result.stdout
     assert "Buda" in result.stdout
-    assert "1 patients without any tumour" in result.stderr
+    assert "1 patient without any tumour" in result.stderr
     assert (tmp_path / "p.csv").read_text().splitlines()[2].startswith("TCGA_B_2,0.5000,")
     assert len(list((tmp_path / "sheets").glob("*.png"))) == 4
+    lines = (tmp_path / "t.md").read_text().splitlines()
+    assert len({line.count("|") for line in lines}) == 1
+    assert "| 4 | 0.500 [0.000, 1.000] | 0.500 [0.000, 1.000] | 2 / 12 |" in lines[2]
 
 
 def split_file(path, **subsets):
@@ -475,6 +478,9 @@ def test_evaluate_nifti_pairs(tmp_path, threshold):
     (tmp_path / "200").write_text("700")
     told, _ = measured(tmp_path / "d")
     assert (told["patients"], told["dice_mean"], told["hd95_mm_mean"]) == (1, 1.0, 0.0)
+    shown = ok("evaluate", "--data", tmp_path / "d", "--weights", tmp_path / "200").stdout
+    assert "1.000 [1.000, 1.000]" in shown
+    assert "Buda" not in shown  # measured on another task
 
 
 def test_evaluate_refuses(kaggle, threshold, tmp_path):

@@ -122,7 +122,7 @@ def test_published_figures_stand_beside_ours():
     assert all(other.reference for other in published())
     report = evaluate(MODEL, [PERFECT, HALF])
     console = Console(width=160, file=io.StringIO())
-    console.print(summary_table(report, "ours"), patient_table(report))
+    console.print(summary_table(report, "ours", "lgg"), patient_table(report))
     text = console.file.getvalue()
     assert "0.750 [0.500, 1.000]" in text
     assert all(name in text for name in figures)

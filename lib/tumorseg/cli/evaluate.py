@@ -41,9 +41,12 @@ def evaluate(
         typer.Option(metavar="FILE", help="The split by patient; else the one of the weights, or the shipped one."),
     ] = None,
     csv: Annotated[Path | None, typer.Option("--csv", metavar="PATH", help="Write a line for each patient.")] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Write the summary as a Markdown table.")
+    ] = None,
     figures: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Write a sheet for each patient: found tinted, truth outlined in white."),
+        typer.Option(metavar="DIR", help="Write a sheet for each patient: found tinted, truth outlined."),
     ] = None,
     weights: Weights = None,
     device: Device = "auto",
@@ -62,13 +65,15 @@ def evaluate(
         tumorseg evaluate resunet --data kaggle_3m --csv patients.csv --json
     """
     from tumorseg.evaluation.evaluate import evaluate as run
-    from tumorseg.evaluation.tables import patient_table, report_csv, report_json, summary_table
+    from tumorseg.evaluation.tables import patient_table, report_csv, report_json, summary_markdown, summary_table
     from tumorseg.io.datasets import open_dataset
     from tumorseg.io.files import check_target, write_atomically
+    from tumorseg.io.kaggle_3m import Kaggle3m
     from tumorseg.registry import load_model
 
-    if csv is not None:
-        check_target(csv)
+    for target in (csv, markdown):
+        if target is not None:
+            check_target(target)
     if figures is not None and not figures.parent.is_dir():
         raise InputError(f"cannot write {figures}: the folder {figures.parent} does not exist; create it first")
     chosen = _choose(data, subset, patients, split, weights)
@@ -78,16 +83,20 @@ def evaluate(
         report = run(network, cases, progress=_watch(step, len(cases), figures, network.name))
     if csv is not None:
         write_atomically(csv, report_csv(report))
+    # The published figures are for this data set and say nothing about another.
+    paper = "lgg" if isinstance(cases, Kaggle3m) else None
+    if markdown is not None:
+        write_atomically(markdown, summary_markdown(report, paper))
     if chosen.seen:
-        note(f"warning: {chosen.seen} of these patients trained the model; the figures flatter it. See --subset")
+        note(f"warning: {chosen.seen} of these patients trained the model, so it looks better than it is; see --subset")
     if as_json:
         print_json(report_json(report, seen_in_training=chosen.seen, subset=subset))
         return
-    print_table(patient_table(report), summary_table(report, f"{subset or 'all'} patients of {data}"))
+    print_table(patient_table(report), summary_table(report, f"{subset or 'all'} patients of {data}", paper))
     left_out = (report.summary.without_tumour, "without any tumour"), (report.summary.without_truth, "without a mask")
     for count, why in left_out:
         if count:
-            note(f"note: {count} patients {why} are left out of the Dice")
+            note(f"note: {count} patient{'s' * (count > 1)} {why} left out of the Dice")
 
 
 @dataclass(frozen=True)

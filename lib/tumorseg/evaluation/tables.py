@@ -51,21 +51,37 @@ def report_json(report: Report, **extra: Any) -> dict[str, Any]:
     }
 
 
-def summary_table(report: Report, title: str) -> Table:
-    """Return ours and the published figures, one below the other."""
+COLUMNS = ("", "patients", "mean Dice [95 %]", "median Dice [95 %]", "false-positive / empty slices")
+
+
+def summary_table(report: Report, title: str, paper: str | None = None) -> Table:
+    """Return ours and, below it, the published figures of ``paper`` (a file in ``paper/``) for the same task."""
+    from rich.markup import escape
     from rich.table import Table
 
-    summary = report.summary
     table = Table(title=title, title_justify="left", title_style="bold")
-    for name in ("", "patients", "mean Dice [95 %]", "median Dice [95 %]", "false-positive / empty slices"):
-        table.add_column(name, justify="left" if not name else "right")
-    slices = f"{summary.false_positive_slices} / {summary.empty_slices}"
-    ours = f"[bold]{report.model}[/bold] {report.version}"
-    mean, median = _shown(summary.dice_mean), _shown(summary.dice_median)
-    table.add_row(ours, str(summary.patients), mean, median, slices, end_section=True)
-    for other in published():
-        table.add_row(other.name, str(other.patients or "-"), f"{other.dice_mean:.3f}", "-", "-", style="dim")
+    for name in COLUMNS:
+        table.add_column(escape(name), justify="right" if name else "left")
+    ours, *others = _lines(report, paper)
+    table.add_row(f"[bold]{escape(ours[0])}[/bold]", *(escape(cell) for cell in ours[1:]), end_section=True)
+    for other in others:
+        table.add_row(*(escape(cell) for cell in other), style="dim")
     return table
+
+
+def summary_markdown(report: Report, paper: str | None = None) -> bytes:
+    """Return the same table as Markdown, for a README or a model card."""
+    rows = [COLUMNS, tuple("---:" if name else "---" for name in COLUMNS), *_lines(report, paper)]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows).encode("utf-8")
+
+
+def _lines(report: Report, paper: str | None) -> list[tuple[str, ...]]:
+    summary = report.summary
+    slices = f"{summary.false_positive_slices} / {summary.empty_slices}"
+    figures = (str(summary.patients), _shown(summary.dice_mean), _shown(summary.dice_median), slices)
+    ours = (f"{report.model} {report.version}", *figures)
+    others = published(paper) if paper else []
+    return [ours, *((o.name, str(o.patients or "-"), f"{o.dice_mean:.3f}", "-", "-") for o in others)]
 
 
 def patient_table(report: Report) -> Table:
@@ -98,5 +114,4 @@ def _bounds(interval: Interval) -> list[float | None]:
 def _shown(interval: Interval) -> str:
     if not isfinite(interval.value):
         return "-"
-    # The bracket is escaped: rich would take it for markup.
-    return f"{interval.value:.3f} \\[{interval.low:.3f}, {interval.high:.3f}]"
+    return f"{interval.value:.3f} [{interval.low:.3f}, {interval.high:.3f}]"

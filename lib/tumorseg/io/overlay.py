@@ -30,7 +30,7 @@ MOST_COLUMNS = 5
 TILE = 260  # pixels of the longer side of a tile
 MARGIN, GAP = 24, 8
 TINT = 0.28
-TRUTH = (255, 255, 255)
+TRUTH = (190, 255, 80)
 BACKGROUND, INK, FAINT = (16, 18, 22), (236, 238, 242), (150, 156, 166)
 # A second orientation letter is written from 20 degrees of obliqueness, as DICOM viewers do.
 OBLIQUE_COSINE = 0.342
@@ -81,7 +81,7 @@ def overlay_sheet(
         segmentation: the label map, on the grid of ``image``.
         image: FLAIR is shown where there is one, else the first channel.
         caption: a line of the legend, for example the model and its version.
-        truth: a label map to compare with; outlined in white, and its slices are shown too.
+        truth: a label map to compare with; outlined in lime, and its slices are shown too.
 
     Raises:
         InputError: they lie on different grids.
