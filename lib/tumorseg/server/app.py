@@ -22,7 +22,7 @@ from fastapi import FastAPI
 from tumorseg import __version__
 from tumorseg.adapters.workplace import Workplace
 from tumorseg.errors import TumorSegError
-from tumorseg.server import datastore, errors, infer, learning, pages, session
+from tumorseg.server import datastore, errors, infer, learning, ohif, pages, session
 
 if TYPE_CHECKING:
     from tumorseg.config import AppConfig
@@ -52,7 +52,7 @@ def create_app(config: AppConfig) -> FastAPI:
         app.include_router(router)
     if workplace.source.is_dicom:
         _mount_dicomweb(app, workplace)
-    pages.mount_ohif(app)
+    ohif.mount(app)
     return app
 
 
@@ -62,7 +62,8 @@ def _mount_dicomweb(app: FastAPI, workplace: Workplace) -> None:
     from tumorseg.server.dicomweb import router
 
     assert isinstance(workplace.source, DicomSource)
-    app.include_router(router(workplace.source.store), prefix="/proxy")
+    routes = router(workplace.source.store, max_upload_mb=workplace.config.max_upload_mb)
+    app.include_router(routes, prefix="/proxy")
 
 
 @asynccontextmanager

@@ -1,21 +1,20 @@
-"""What a browser opens: the landing page, the list of addresses, and OHIF as it lies in MONAI Label's wheel.
+"""What a browser opens: the landing page and the list of addresses.
 
 Everything comes from this computer: a hospital's workstation may have no way to a content network.
 """
 
 from __future__ import annotations
 
-from functools import cache
 from html import escape
-from importlib.util import find_spec
 from pathlib import Path
 from string import Template
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request
-from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from fastapi import APIRouter, Request
+from fastapi.responses import FileResponse, HTMLResponse, Response
 
 from tumorseg.server.common import Place
+from tumorseg.server.ohif import static
 
 router = APIRouter(include_in_schema=False)
 _HERE = Path(__file__).parent
@@ -56,35 +55,7 @@ def docs(request: Request) -> HTMLResponse:
 @router.get("/favicon.ico")
 def favicon() -> Response:
     """Send MONAI Label's icon."""
-    return FileResponse(_static() / "favicon.ico")
-
-
-def mount_ohif(app: FastAPI) -> None:
-    """Serve OHIF below ``/ohif/``; addresses of its own pages get its index, as a single-page application needs."""
-
-    @app.get("/ohif", include_in_schema=False)
-    def to_slash() -> RedirectResponse:
-        return RedirectResponse("/ohif/")
-
-    @app.get("/ohif/{path:path}", include_in_schema=False)
-    def ohif(path: str) -> FileResponse:
-        return FileResponse(_ohif_files().get(path, _static() / "ohif" / "index.html"))
-
-
-@cache
-def _static() -> Path:
-    """Find MONAI Label's static files without importing it."""
-    spec = find_spec("monailabel")
-    if spec is None or not spec.submodule_search_locations:
-        raise RuntimeError("monailabel is not installed")
-    return Path(spec.submodule_search_locations[0]) / "endpoints" / "static"
-
-
-@cache
-def _ohif_files() -> dict[str, Path]:
-    """List OHIF's files, address -> path; an address that is not listed cannot reach a file."""
-    root = _static() / "ohif"
-    return {path.relative_to(root).as_posix(): path for path in root.rglob("*") if path.is_file()}
+    return FileResponse(static() / "favicon.ico")
 
 
 def _page(name: str, **values: Any) -> HTMLResponse:
