@@ -15,6 +15,7 @@ from tumorseg.cli.evaluate import evaluate
 from tumorseg.cli.group import CommandGroup
 from tumorseg.cli.models import models
 from tumorseg.cli.predict import predict
+from tumorseg.cli.publish import publish
 from tumorseg.cli.serve import serve
 from tumorseg.cli.train import train
 
@@ -51,5 +52,5 @@ def _main(
     """
 
 
-for command in (predict, serve, evaluate, train, models):
+for command in (predict, serve, evaluate, train, publish, models):
     app.command()(command)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,21 +10,11 @@ from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from tumorseg.errors import InputError
-
-
-def replace_file(path: Path, write: Any) -> None:
-    """Call ``write(temporary)`` and move the file to ``path``: a reader sees the old one or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        write(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+from tumorseg.io.files import write_atomically
 
 
 def save_weights(state: Mapping[str, Tensor], path: Path, *, half: bool, metadata: Mapping[str, str]) -> None:
@@ -33,7 +23,8 @@ def save_weights(state: Mapping[str, Tensor], path: Path, *, half: bool, metadat
         name: (value.detach().cpu().half() if half and value.is_floating_point() else value.detach().cpu()).contiguous()
         for name, value in state.items()
     }
-    replace_file(path, lambda temporary: save_file(tensors, str(temporary), metadata=dict(metadata)))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, save(tensors, metadata=dict(metadata)))
 
 
 @dataclass
@@ -52,7 +43,9 @@ class RunState:
 
     def save(self, path: Path) -> None:
         """Write the state atomically."""
-        replace_file(path, lambda temporary: torch.save(vars(self), temporary))
+        buffer = io.BytesIO()
+        torch.save(vars(self), buffer)
+        write_atomically(path, buffer.getvalue())
 
     @classmethod
     def load(cls, path: Path) -> RunState:

@@ -1,0 +1,50 @@
+"""``tumorseg publish``: the weights of a run become the served ones, when they are better."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tumorseg.cli.console import print_json, progress
+from tumorseg.cli.options import Device, Json
+
+
+def publish(
+    model: Annotated[str, typer.Argument(metavar="MODEL", show_default=False, help="A name from tumorseg models.")],
+    run: Annotated[
+        Path, typer.Option(metavar="DIR", show_default=False, help="Folder that tumorseg train wrote; see its --out.")
+    ],
+    data: Annotated[
+        Path, typer.Option(metavar="DIR", show_default=False, help="Labelled patients in the kaggle_3m layout.")
+    ],
+    force: Annotated[bool, typer.Option("--force", help="Even when the served weights measure better.")] = False,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Measure a run on its held-out patients and, when it beats the served weights, put it in their place.
+
+    The model card with the measured table is written beside the weights.
+
+    [bold]Example[/bold]
+
+        tumorseg publish resunet25d --run runs/resunet25d --data kaggle_3m
+    """
+    from tumorseg.evaluation.publish import publish as put
+
+    with progress(f"measuring {model}:") as step:
+        done = 0
+
+        def count(patient: str) -> None:
+            nonlocal done
+            done += 1
+            step(done, done + 1, patient)
+
+        result = put(model, run, data, device=device, force=force, progress=count)
+    if as_json:
+        print_json({"model": model, "weights": str(result.weights), "measured": result.card["measured"]})
+        return
+    for subset, figures in result.card["measured"].items():
+        typer.echo(f"{subset}: mean Dice {figures['dice_mean']:.3f} on {figures['patients']} patients")
+    typer.echo(f"{result.weights} written, with its card beside it")

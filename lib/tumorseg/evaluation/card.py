@@ -1,0 +1,124 @@
+"""Model cards: what a file of weights is, for machines (JSON) and for people (Markdown), from the same facts.
+
+After Mitchell et al. 2019, "Model cards for model reporting".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tumorseg.evaluation.published import published
+from tumorseg.models.slicewise import SlicewiseSpec
+
+LICENCE = "CC BY-NC-SA 4.0, non-commercial"
+DATA = (
+    "LGG MRI segmentation (kaggle_3m): Buda, Saha, Mazurowski, Computers in Biology and Medicine 109, 2019; made from "
+    "TCGA-LGG on The Cancer Imaging Archive. Published under CC BY-NC-SA 4.0, which these weights inherit: "
+    "**no commercial use**."
+)
+LIMITS = (
+    "Research use only; not a medical device. Trained on pre-operative lower-grade glioma in adults, axial slices of "
+    "five institutions. It marks the FLAIR abnormality, not enhancing tumour, necrosis or oedema separately. Other "
+    "tumours, other sequences, operated brains and children were not measured. A study without FLAIR is answered from "
+    "what there is, with a note, and usually badly."
+)
+
+
+def make_card(
+    spec: SlicewiseSpec,
+    version: str,
+    config: Mapping[str, Any],
+    split: Mapping[str, Any],
+    history: list[dict[str, Any]],
+    measured: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Return the card as plain values.
+
+    Args:
+        spec: the model.
+        version: of the weights.
+        config: ``config.json`` of the run.
+        split: ``split.json`` of the run.
+        history: its epochs.
+        measured: subset -> what ``tumorseg evaluate --json`` says of it.
+    """
+    minutes = config.get("minutes")
+    budget = f" --minutes {minutes:g}" if minutes else ""
+    return {
+        "model": spec.name,
+        "version": version,
+        "description": spec.description,
+        "licence": LICENCE,
+        "data": DATA,
+        "limits": LIMITS,
+        "channels": list(spec.channels),
+        "labels": dict(spec.labels),
+        "commands": [
+            f"tumorseg train {spec.name} --data kaggle_3m{budget} --threads 1 --out runs/{spec.name}",
+            f"tumorseg publish {spec.name} --run runs/{spec.name} --data kaggle_3m",
+        ],
+        "training": {
+            "patients": len(split["train"]),
+            "epochs": len(history),
+            "minutes": history[-1]["minutes"] if history else None,
+            "steps_per_epoch": config["steps_per_epoch"],
+            "batch": config["batch"],
+            "loss": config["loss"],
+            "stages": config["stages"],
+        },
+        "held_out": {name: list(split[name]) for name in ("validation", "test")},
+        "measured": measured,
+    }
+
+
+def card_markdown(card: Mapping[str, Any]) -> str:
+    """Return the card as a page."""
+    training = card["training"]
+    lines = [
+        f"# {card['model']}",
+        "",
+        f"{card['description']}. Version `{card['version']}`.",
+        "",
+        f"**Licence of the weights: {card['licence']}.**",
+        "",
+        "## Measured",
+        "",
+        "Volume Dice per patient (all slices together, threshold 0.5), bootstrap 95 % intervals over patients.",
+        "The validation patients chose the epoch; the test patients chose nothing.",
+        "",
+        *_table(card["measured"]),
+        "",
+        "## Data",
+        "",
+        card["data"],
+        "",
+        f"{training['patients']} patients trained. Held out, by patient, frozen before the first training:",
+        "",
+        *(f"- {subset}: {', '.join(patients)}" for subset, patients in card["held_out"].items()),
+        "",
+        "## Training",
+        "",
+        *(f"    {command}" for command in card["commands"]),
+        "",
+        f"{training['epochs']} epochs of {training['steps_per_epoch']} batches of {training['batch']} slices, loss "
+        f"`{training['loss']}`, {training['minutes']:.0f} minutes. Inputs: {', '.join(card['channels'])}.",
+        "",
+        "## Limits",
+        "",
+        card["limits"],
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _table(measured: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    head = "| | patients | mean Dice [95 %] | median Dice [95 %] | false-positive / empty slices |"
+    rows = [head, "|---|---|---|---|---|"]
+    for subset, m in measured.items():
+        mean = f"{m['dice_mean']:.3f} [{m['dice_ci'][0]:.3f}, {m['dice_ci'][1]:.3f}]"
+        median = f"{m['dice_median']:.3f} [{m['dice_median_ci'][0]:.3f}, {m['dice_median_ci'][1]:.3f}]"
+        slices = f"{m['false_positive_slices']} / {m['empty_slices']}"
+        rows.append(f"| **{subset}** | {m['patients']} | {mean} | {median} | {slices} |")
+    rows += [f"| {p.name} | {p.patients or ''} | {p.dice_mean:.3f} | | |" for p in published()]
+    return rows
