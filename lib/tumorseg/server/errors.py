@@ -6,6 +6,7 @@ import logging
 import os
 import tempfile
 import uuid
+from pathlib import Path
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
@@ -13,6 +14,7 @@ from fastapi.responses import JSONResponse
 from tumorseg.errors import TumorSegError
 
 logger = logging.getLogger(__name__)
+_PACKAGE = Path(__file__).parents[1]
 
 
 def install(app: FastAPI) -> None:
@@ -30,7 +32,7 @@ async def _spoken(request: Request, error: Exception) -> JSONResponse:
 def _without_folders(message: str, request: Request) -> str:
     """Name files as they are called within the studies: where the server keeps them is nobody's business."""
     config = request.app.state.workplace.config
-    for folder in (config.studies, config.cache, config.labels, tempfile.gettempdir()):
+    for folder in (config.studies, config.cache, config.labels, tempfile.gettempdir(), _PACKAGE):
         message = message.replace(f"{folder}{os.sep}", "") if folder else message
     return message
 
