@@ -13,7 +13,17 @@ import SimpleITK as sitk
 import tifffile
 from PIL import Image
 
-from tests.dicom.phantoms import GRIDS, grid_points, phantom_points, sample, write_dicom_series, write_nifti, write_nrrd
+from tests.dicom.phantoms import (
+    GRIDS,
+    grid_points,
+    make_grid,
+    phantom_points,
+    sample,
+    write_dicom_series,
+    write_enhanced_mr,
+    write_nifti,
+    write_nrrd,
+)
 from tumorseg.errors import InputError, NotFoundError
 from tumorseg.geometry import Grid
 from tumorseg.io import read_study
@@ -231,10 +241,12 @@ def test_files_cut_off(tmp_path: Path, ending: str, left: float) -> None:
         read_study(path)
 
 
-def test_a_corrupt_gzip(tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", [0.02, 0.2, 0.5, 0.999])
+def test_a_corrupt_gzip(tmp_path: Path, place: float) -> None:
     path = write_nifti(tmp_path / "a.nii.gz", GRID, VOXELS)
     whole = bytearray(path.read_bytes())
-    whole[len(whole) // 2] ^= 0xFF
+    start = int(len(whole) * place)
+    whole[start : start + 4] = bytes(byte ^ 0xFF for byte in whole[start : start + 4])
     path.write_bytes(whole)
     with pytest.raises(InputError, match=r"a\.nii\.gz"):
         read_study(path)
@@ -328,6 +340,31 @@ def test_text_named_dcm_among_good_files(tmp_path: Path) -> None:
     (tmp_path / "x.dcm").write_text("not DICOM at all")
     with pytest.raises(InputError, match=r"x\.dcm is not a DICOM file"):
         read_study(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["series/IM0000.dcm", "enhanced.dcm", "a.nii", "a.nii.gz", "a.nrrd"])
+def test_damage_anywhere_is_refused_or_harmless(tmp_path: Path, name: str) -> None:
+    """Whatever a flipped or lost byte breaks inside a library comes out as an InputError, never as its own error."""
+    grid = make_grid(np.eye(3), (20, 20, 20), (4, 6, 8))
+    path = tmp_path / name
+    if name.startswith("series"):
+        path = write_dicom_series(path.parent, grid, sample(grid))[0]
+    elif name.startswith("enhanced"):
+        write_enhanced_mr(path, grid, sample(grid), TransferSyntaxUID="1.2.840.10008.1.2.4.80")
+    else:
+        WRITERS["".join(path.suffixes)](path, grid, sample(grid))
+    whole, rng = path.read_bytes(), np.random.default_rng(11)
+    refused = 0
+    for _ in range(60):
+        damaged = bytearray(whole)
+        for place in rng.integers(len(whole), size=4):
+            damaged[place] = rng.integers(256)
+        path.write_bytes(damaged[: rng.integers(len(whole) // 2, len(whole) + 1)])
+        try:
+            read_study(path)
+        except InputError:
+            refused += 1
+    assert refused > 20
 
 
 def _write_mha(path: Path, grid: Grid, data: np.ndarray[Any, Any]) -> None:

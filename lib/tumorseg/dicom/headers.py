@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -211,7 +211,7 @@ def scan(paths: Iterable[Path | str]) -> Scan:
     notes += _listing("is a copy of another", "are copies of others", [header.path.name for header in copies])
     groups: dict[tuple[str, str], list[FileHeader]] = {}
     for header in images:
-        groups.setdefault((header.series.study_uid, header.series.series_uid), []).append(header)
+        groups.setdefault(header.series_key, []).append(header)
     series = [_gather(group) for group in groups.values()]
     return Scan(tuple(sorted(series, key=_series_order)), notes)
 
@@ -246,7 +246,7 @@ def _gather(headers: Sequence[FileHeader]) -> SeriesHeader:
     from tumorseg.dicom.stack import sort_frames
 
     frames = tuple(frame for header in headers for frame in header.frames)
-    return replace(headers[0].series, frames=sort_frames(frames))
+    return headers[0].series(sort_frames(frames))
 
 
 def _series_order(series: SeriesHeader) -> tuple[str, float, str]:

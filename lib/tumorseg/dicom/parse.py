@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from tumorseg.dicom.elements import read_values, tags_of
 from tumorseg.dicom.groups import group_values
 from tumorseg.dicom.headers import (
     NON_IMAGE_MODALITIES,
@@ -23,22 +26,24 @@ from tumorseg.dicom.headers import (
 )
 from tumorseg.errors import InputError
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 _PIXEL_DATA = (0x7FE0, 0x0010)
 _DICOMDIR = "1.2.840.10008.1.3.10"
-_TAGS = (  # noqa: SIM905 one name a line would hide the list
-    "SpecificCharacterSet ImageType SOPClassUID SOPInstanceUID Modality SeriesDescription ProtocolName PatientID "
-    "StudyInstanceUID SeriesInstanceUID SeriesNumber FrameOfReferenceUID AcquisitionContrast AcquisitionNumber "
-    "ScanningSequence SequenceVariant SequenceName PulseSequenceName EchoPulseSequence EchoPlanarPulseSequence "
-    "RepetitionTime EchoTime EchoNumbers InversionTime ContrastBolusAgent ContrastBolusAgentSequence "
-    "ContrastBolusVolume DiffusionBValue TemporalPositionIdentifier TriggerTime "
-    "ImagePositionPatient ImageOrientationPatient PixelSpacing SliceThickness SpacingBetweenSlices "
-    "RescaleSlope RescaleIntercept SamplesPerPixel PhotometricInterpretation NumberOfFrames Rows Columns "
-    "BitsAllocated BitsStored HighBit PixelRepresentation "
-    "SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence"
-).split()
+#: What every file is asked for ...
+_FILE_TAGS = tags_of(
+    "ImageType SOPClassUID SOPInstanceUID Modality StudyInstanceUID SeriesInstanceUID EchoTime EchoNumbers "  # noqa: SIM905
+    "InversionTime TemporalPositionIdentifier TriggerTime DiffusionBValue ContrastBolusAgent AcquisitionNumber "
+    "ImagePositionPatient ImageOrientationPatient PixelSpacing SliceThickness SpacingBetweenSlices RescaleSlope "
+    "RescaleIntercept SamplesPerPixel PhotometricInterpretation NumberOfFrames Rows Columns BitsAllocated BitsStored "
+    "HighBit PixelRepresentation".split()
+)
+#: ... and what is read of one file of a series.
+_SERIES_KEYWORDS = (
+    "SeriesDescription ProtocolName PatientID SeriesNumber FrameOfReferenceUID AcquisitionContrast ScanningSequence "  # noqa: SIM905
+    "SequenceVariant SequenceName PulseSequenceName EchoPulseSequence EchoPlanarPulseSequence RepetitionTime "
+    "ContrastBolusAgentSequence ContrastBolusVolume".split()
+)
+_GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
+_READ_TAGS = [*_FILE_TAGS.values(), *tags_of((*_SERIES_KEYWORDS, *_GROUPS, "SpecificCharacterSet")).values()]
 #: What tells two frames at one place apart, in the words of messages.
 _TRAITS = {
     "EchoTime": "echo time",
@@ -56,22 +61,36 @@ _TRAITS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FileHeader:
-    """What one file says: a series of its own frames, without any for an object that is no image."""
+    """What one file says.
+
+    Attributes:
+        path: the file.
+        values: the elements that differ from file to file.
+        frames: its frames in file order, none for an object that is no image.
+        dataset: everything that was read.
+    """
 
     path: Path
-    series: SeriesHeader
-
-    @property
-    def frames(self) -> tuple[Frame, ...]:
-        """The file's frames in file order."""
-        return self.series.frames
+    values: dict[str, Any]
+    frames: tuple[Frame, ...]
+    dataset: Dataset
 
     @property
     def label(self) -> str:
         """File name and modality."""
-        return f"{self.path.name} ({self.series.modality or 'no modality'})"
+        return f"{self.path.name} ({self.values.get('Modality') or 'no modality'})"
+
+    @property
+    def series_key(self) -> tuple[str, str]:
+        """Study and series that the file belongs to."""
+        return str(self.values.get("StudyInstanceUID") or ""), str(self.values.get("SeriesInstanceUID") or "")
+
+    def series(self, frames: tuple[Frame, ...]) -> SeriesHeader:
+        """Describe the file's series, which has these frames."""
+        with refusing(self.path):
+            return _series(self, frames)
 
 
 def parse_file(path: Path) -> FileHeader | None:
@@ -87,31 +106,38 @@ def parse_file(path: Path) -> FileHeader | None:
         if not has_preamble and start[:4] not in (b"\x08\0\0\0", b"\x08\0\x05\0", b"\x08\0\x08\0", b"\x02\0\0\0"):
             return None
         file.seek(0)
-        try:
-            ds = dcmread(file, stop_before_pixels=True, specific_tags=_TAGS, force=not has_preamble)
+        with refusing(path):
+            ds = dcmread(file, stop_before_pixels=True, specific_tags=_READ_TAGS, force=not has_preamble)
             return _file_header(path, ds, file)
-        except InputError:
-            raise
-        except Exception as error:  # pydicom raises whatever its parts do; the file is at fault, not the program
-            raise InputError(
-                f"{path} cannot be read as DICOM ({type(error).__name__}: {error}); is it damaged or cut off?"
-            ) from error
+
+
+@contextmanager
+def refusing(path: Path) -> Iterator[None]:
+    """Turn whatever pydicom's parts raise over a file into an InputError: the file is at fault, not the program."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(
+            f"{path} cannot be read as DICOM ({type(error).__name__}: {error}); is it damaged or cut off?"
+        ) from error
 
 
 def _file_header(path: Path, ds: Dataset, file: BinaryIO) -> FileHeader:
     """Turn the elements that were read into a header; ``file`` stands where reading stopped."""
-    meta = ds.file_meta
-    sop_class = str(ds.get("SOPClassUID") or meta.get("MediaStorageSOPClassUID") or "")
-    modality = str(ds.get("Modality") or "")
+    meta, values = ds.file_meta, read_values(ds, _FILE_TAGS)
+    sop_class = str(values.get("SOPClassUID") or meta.get("MediaStorageSOPClassUID") or "")
     frames: tuple[Frame, ...] = ()
-    if modality not in NON_IMAGE_MODALITIES and sop_class != _DICOMDIR:
+    if values.get("Modality") not in NON_IMAGE_MODALITIES and sop_class != _DICOMDIR:
         syntax = UID(meta.get("TransferSyntaxUID") or ImplicitVRLittleEndian)
-        offset = None if syntax == DeflatedExplicitVRLittleEndian else _pixel_offset(file, syntax)
-        if offset is not None or (syntax == DeflatedExplicitVRLittleEndian and "Rows" in ds):
-            frames = _frames(path, ds, _pixel_format(path, ds, syntax, offset))
+        deflated = syntax == DeflatedExplicitVRLittleEndian
+        offset = None if deflated else _pixel_offset(file, syntax)
+        if offset is not None or (deflated and "Rows" in values):
+            frames = _frames(path, ds, values, _pixel_format(path, values, syntax, offset))
         elif not sop_class or "Image Storage" in UID(sop_class).name:
             raise InputError(f"{path} ends before its pixel data: the file is cut off, copy it again from its source")
-    return FileHeader(path, _series(ds, sop_class, modality, frames))
+    return FileHeader(path, values, frames, ds)
 
 
 def _pixel_offset(file: BinaryIO, syntax: UID) -> int | None:
@@ -123,38 +149,34 @@ def _pixel_offset(file: BinaryIO, syntax: UID) -> int | None:
     return offset if len(tag) == 4 and struct.unpack(f"{order}HH", tag) == _PIXEL_DATA else None
 
 
-def _pixel_format(path: Path, ds: Dataset, syntax: UID, offset: int | None) -> PixelFormat:
-    wanted = ("Rows", "Columns", "BitsAllocated", "PixelRepresentation")
-    missing = [key for key in wanted if ds.get(key) is None]
+def _pixel_format(path: Path, values: dict[str, Any], syntax: UID, offset: int | None) -> PixelFormat:
+    missing = [key for key in ("Rows", "Columns", "BitsAllocated", "PixelRepresentation") if key not in values]
     if missing:
         raise InputError(f"{path} lacks {', '.join(missing)}: its pixels cannot be read")
-    allocated = int(ds.BitsAllocated)
-    stored = int(ds.get("BitsStored") or allocated)
+    allocated = int(values["BitsAllocated"])
+    stored = int(values.get("BitsStored") or allocated)
     return PixelFormat(
         syntax=str(syntax),
         offset=offset,
-        rows=int(ds.Rows),
-        columns=int(ds.Columns),
-        frames=int(ds.get("NumberOfFrames") or 1),
-        samples=int(ds.get("SamplesPerPixel") or 1),
-        photometric=str(ds.get("PhotometricInterpretation") or "MONOCHROME2"),
+        rows=int(values["Rows"]),
+        columns=int(values["Columns"]),
+        frames=int(values.get("NumberOfFrames") or 1),
+        samples=int(values.get("SamplesPerPixel") or 1),
+        photometric=str(values.get("PhotometricInterpretation") or "MONOCHROME2"),
         allocated=allocated,
         stored=stored,
-        high_bit=int(ds.get("HighBit") or stored - 1),
-        signed=bool(ds.PixelRepresentation),
+        high_bit=int(values.get("HighBit") or stored - 1),
+        signed=bool(values["PixelRepresentation"]),
     )
 
 
-def _frames(path: Path, ds: Dataset, pixels: PixelFormat) -> tuple[Frame, ...]:
+def _frames(path: Path, ds: Dataset, values: dict[str, Any], pixels: PixelFormat) -> tuple[Frame, ...]:
     """List the frames in file order; functional groups speak before the data set itself."""
-    per_frame = ds.get("PerFrameFunctionalGroupsSequence") or [None] * pixels.frames
+    per_frame = ds.get(_GROUPS[1]) or [None] * pixels.frames
     if len(per_frame) != pixels.frames:
         raise InputError(f"{path} announces {pixels.frames} frames and describes {len(per_frame)}: it is damaged")
-    shared = group_values((ds.get("SharedFunctionalGroupsSequence") or [None])[0])
-    top = {key: ds.get(key) for key in _TAGS[:-2] if key in ds}
-    return tuple(
-        _frame(path, index, pixels, {**top, **shared, **group_values(own)}) for index, own in enumerate(per_frame)
-    )
+    shared = {**values, **group_values((ds.get(_GROUPS[0]) or [None])[0])}
+    return tuple(_frame(path, index, pixels, {**shared, **group_values(own)}) for index, own in enumerate(per_frame))
 
 
 def _frame(path: Path, index: int, pixels: PixelFormat, values: dict[str, Any]) -> Frame:
@@ -178,28 +200,30 @@ def _frame(path: Path, index: int, pixels: PixelFormat, values: dict[str, Any]) 
     )
 
 
-def _series(ds: Dataset, sop_class: str, modality: str, frames: tuple[Frame, ...]) -> SeriesHeader:
+def _series(header: FileHeader, frames: tuple[Frame, ...]) -> SeriesHeader:
+    ds, values = header.dataset, header.values
     number = _number(ds.get("SeriesNumber"))
+    study_uid, series_uid = header.series_key
     return SeriesHeader(
-        study_uid=str(ds.get("StudyInstanceUID") or ""),
-        series_uid=str(ds.get("SeriesInstanceUID") or ""),
+        study_uid=study_uid,
+        series_uid=series_uid,
         patient_id=str(ds.get("PatientID") or ""),
-        modality=modality,
-        sop_class_uid=sop_class,
+        modality=str(values.get("Modality") or ""),
+        sop_class_uid=str(values.get("SOPClassUID") or ""),
         frame_of_reference_uid=str(ds.get("FrameOfReferenceUID") or ""),
         description=str(ds.get("SeriesDescription") or "").strip(),
         protocol=str(ds.get("ProtocolName") or "").strip(),
         number=None if number is None else int(number),
-        acquisition=_acquisition(ds),
+        acquisition=_acquisition(ds, values),
         frames=frames,
     )
 
 
-def _acquisition(ds: Dataset) -> Acquisition:
+def _acquisition(ds: Dataset, file_values: dict[str, Any]) -> Acquisition:
     """Gather how the series was made from the data set and, for Enhanced MR, from its first frame."""
-    groups = [(ds.get(f"{which}FunctionalGroupsSequence") or [None])[0] for which in ("Shared", "PerFrame")]
-    values = {key: ds.get(key) for key in _TAGS[:-2] if key in ds}
-    values |= {**group_values(groups[0]), **group_values(groups[1])}
+    values = {**file_values, **{key: ds.get(key) for key in _SERIES_KEYWORDS if key in ds}}
+    for groups in _GROUPS:
+        values |= group_values((ds.get(groups) or [None])[0])
     given = values.get("ContrastBolusAgentAdministered")
     return Acquisition(
         echo_time=_positive(values.get("EchoTime")),
@@ -251,9 +275,9 @@ def _positive(value: Any) -> float | None:
     return number if number is not None and number > 0 else None
 
 
-def _numbers(value: Sequence[Any] | None, count: int) -> list[float] | None:
+def _numbers(value: Any, count: int) -> list[float] | None:
     """Return ``count`` finite numbers, or None when the element does not hold them."""
-    if value is None or isinstance(value, str) or len(value) != count:
+    if isinstance(value, str) or not hasattr(value, "__len__") or len(value) != count:
         return None
     numbers = [float(item) for item in value]
     return numbers if np.isfinite(numbers).all() else None

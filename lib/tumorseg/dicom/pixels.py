@@ -14,6 +14,7 @@ from pydicom.encaps import generate_frames
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 
 from tumorseg.dicom.headers import Frame, PixelFormat
+from tumorseg.dicom.parse import refusing
 from tumorseg.errors import InputError
 
 if TYPE_CHECKING:
@@ -80,8 +81,9 @@ def _stored_frames(path: Path, frames: Sequence[Frame]) -> list[NDArray[Any]]:
     pixels = frames[0].pixels
     syntax = UID(pixels.syntax)
     if syntax == DeflatedExplicitVRLittleEndian:
-        stack = np.asarray(dcmread(path).pixel_array).reshape(-1, pixels.rows, pixels.columns)
-        return [stack[frame.index] for frame in frames]
+        with refusing(path):
+            stack = np.asarray(dcmread(path).pixel_array).reshape(-1, pixels.rows, pixels.columns)
+            return [_bits(stack[frame.index], pixels) for frame in frames]
     if not syntax.is_compressed:
         stack = _native(path, pixels)
         return [_bits(stack[frame.index], pixels) for frame in frames]

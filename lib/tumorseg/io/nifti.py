@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -37,11 +36,11 @@ def read_nifti(path: Path) -> StudyImage:
         with _open(path) as file:
             header = _header(path, file)
             voxels = _voxels(path, file, header)
+        affine, notes = _affine(header)
     except InputError:
         raise
-    except (OSError, EOFError, ValueError, zlib.error, MemoryError) as error:
+    except Exception as error:  # isal, nibabel and numpy raise many kinds, all meaning a bad file
         raise InputError(f"{path} cannot be read as NIfTI ({error}); is it damaged or cut off?") from error
-    affine, notes = _affine(header)
     return StudyImage(
         voxels=voxels,
         grid=Grid((voxels.shape[1], voxels.shape[2], voxels.shape[3]), flip_ras_lps(affine)),
