@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tumorseg.errors import InputError, NotFoundError
+from tumorseg.folders import cache_folder
 from tumorseg.registry import DEFAULT_MODEL, MODELS
 
 ENVIRONMENT_PREFIX = "TUMORSEG_"
@@ -50,7 +51,7 @@ class AppConfig:
     device: str = "auto"
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
-    cache: Path = field(default_factory=lambda: _user_folder("XDG_CACHE_HOME", ".cache"))
+    cache: Path = field(default_factory=cache_folder)
     labels: Path | None = None
     prewarm: bool = True
     image_cache_mb: int = 1024
@@ -161,16 +162,6 @@ def _text(value: Any) -> str:
 
 def _folder(value: Any) -> Path:
     return Path(_text(value)).expanduser().resolve()
-
-
-def _user_folder(variable: str, default: str) -> Path:
-    """Find the user's folder of this kind (XDG base directories), with our name below it."""
-    return Path(os.environ.get(variable) or Path.home() / default) / "tumorseg"
-
-
-def data_folder() -> Path:
-    """Return where the user's own work is kept that must not be lost with a cache."""
-    return _user_folder("XDG_DATA_HOME", ".local/share")
 
 
 _PARSERS: dict[str, Callable[[Any], Any]] = {

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from tumorseg.adapters.files import copy_atomically, read_json, write_json
 from tumorseg.adapters.sources import LABELS_FOLDER, SAFE_NAME, suffix_of
-from tumorseg.config import data_folder
 from tumorseg.errors import InputError, NotFoundError
+from tumorseg.folders import data_folder
 
 if TYPE_CHECKING:
     from tumorseg.config import AppConfig

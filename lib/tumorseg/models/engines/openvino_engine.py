@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tumorseg.cache import cache_folder
+from tumorseg.folders import cache_folder
 from tumorseg.models.engines.base import Inputs, Keep, SliceEngine
 
 # OpenVINO's Python package can report its use to a server abroad. A machine beside a PACS reports nothing: the
