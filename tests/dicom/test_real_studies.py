@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ needs_btp = pytest.mark.skipif(
 def neighbour_correlation(volume: np.ndarray) -> float:
     """The mean correlation of neighbouring slices, high only where the slices are in order."""
     flat = volume.reshape(len(volume), -1).astype(float)
-    return float(np.mean([np.corrcoef(a, b)[0, 1] for a, b in zip(flat, flat[1:], strict=False)]))
+    return float(np.mean([np.corrcoef(a, b)[0, 1] for a, b in pairwise(flat)]))
 
 
 @needs_brtum

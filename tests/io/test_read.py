@@ -342,6 +342,7 @@ def test_text_named_dcm_among_good_files(tmp_path: Path) -> None:
         read_study(tmp_path)
 
 
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", ["series/IM0000.dcm", "enhanced.dcm", "a.nii", "a.nii.gz", "a.nrrd"])
 def test_damage_anywhere_is_refused_or_harmless(tmp_path: Path, name: str) -> None:
     """Whatever a flipped or lost byte breaks inside a library comes out as an InputError, never as its own error."""
