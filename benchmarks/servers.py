@@ -1,0 +1,106 @@
+"""Servers as processes of their own: how ours and stock's are started, and one that runs."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.stock.prepare import STUDY_ID, Stock
+from tumorseg.errors import UnavailableError
+
+ROOT = Path(__file__).parents[1]
+START_TIMEOUT_S = 300.0
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How a server is started.
+
+    Attributes:
+        name: what the report calls it.
+        command: arguments; ``{port}`` stands for the port.
+        model: what it calls the measured model.
+        image: what it calls the sample study.
+        environment: variables beside those of this process.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    model: str
+    image: str
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server that listens. ``begun`` is :func:`time.perf_counter` just before its process was started."""
+
+    launch: Launch
+    address: str
+    pid: int
+    begun: float
+
+
+def ours(name: str, study: Path, series: str, scratch: Path, model: str, **settings: str) -> Launch:
+    """Our server over the DICOM study, with folders of its own below ``scratch``."""
+    conf = {"models": model, "cache": f"{scratch}/{name}/cache", "labels": f"{scratch}/{name}/labels", **settings}
+    pairs = [f"{key}={value}" for key, value in conf.items()]
+    command = (sys.executable, "-m", "tumorseg.server.run", str(study), "port={port}", *pairs)
+    return Launch(name, command, model, series, {"PYTHONPATH": str(ROOT)})
+
+
+def stock(name: str, made: Stock, model: str, batch: int) -> Launch:
+    """Stock MONAI Label over the study as one NIfTI."""
+    conf = {"lib": str(ROOT / "lib"), "weights": str(made.weights), "batch": str(batch)}
+    pairs = [part for key, value in conf.items() for part in ("--conf", key, value)]
+    start = ("-m", "monailabel.main", "start_server", "--app", str(made.app), "--studies", str(made.studies))
+    where = ("--host", "127.0.0.1", "--port", "{port}", "--log_level", "warning")
+    # MONAI Label looks for its DICOM converter on the path, and would fetch it from the internet.
+    path = f"{made.python.parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    return Launch(name, (str(made.python), *start, *where, *pairs), model, STUDY_ID, {"PATH": path})
+
+
+@contextmanager
+def running(launch: Launch, logs: Path, threads: int) -> Iterator[Running]:
+    """Run a server on a free port until the block ends; its output goes to ``logs/<name>.log``."""
+    port = _free_port()
+    command = [part.replace("{port}", str(port)) for part in launch.command]
+    environment = {**os.environ, **launch.environment, "OMP_NUM_THREADS": str(threads)}
+    logs.mkdir(parents=True, exist_ok=True)
+    with (logs / f"{launch.name}.log").open("wb") as log:
+        begun = time.perf_counter()
+        process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            _wait_for(process, port, Path(log.name))
+            yield Running(launch, f"http://127.0.0.1:{port}", process.pid, begun)
+        finally:
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _wait_for(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    """Return as soon as a connection is taken."""
+    end = time.monotonic() + START_TIMEOUT_S
+    while process.poll() is None and time.monotonic() < end:
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=1):
+                return
+        except OSError:
+            time.sleep(0.01)
+    raise UnavailableError(f"the server did not start:\n{log.read_text(errors='replace')[-2000:]}")
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return int(found.getsockname()[1])
