@@ -15,6 +15,7 @@ from tests.dicom.phantoms import (
     FAT,
     GRIDS,
     TUMOUR,
+    as_displayed,
     grid_points,
     make_grid,
     phantom_points,
@@ -23,7 +24,7 @@ from tests.dicom.phantoms import (
 )
 from tests.dicom.phantoms import write_dicom_series as write_series
 from tumorseg.dicom.headers import read_headers
-from tumorseg.dicom.study import read_dicom
+from tumorseg.dicom.study import read_dicom, read_displayed
 from tumorseg.errors import InputError, NotFoundError
 from tumorseg.geometry import Grid
 from tumorseg.io import read_study
@@ -266,3 +267,40 @@ def test_kind_is_part_of_the_header(tmp_path: Path, add: Writer) -> None:
     add("AX T1 POST")
     header = read_headers([tmp_path])[0]
     assert (header.kind, header.shape, len(header.files)) == ("T1Gd", AXIAL.shape, 22)
+
+
+def test_whatever_is_displayed_the_model_sees_the_acquired_slices(tmp_path: Path, add: Writer) -> None:
+    flair, sagittal = add("FLAIR"), add("T1 sag", SAGITTAL)
+    series = read_headers([*tmp_path.rglob("*.dcm")])
+    for displayed, grid in ((flair, AXIAL), (sagittal, SAGITTAL)):
+        image, shown = read_displayed(series, displayed, channels=WANTED)
+        assert image.grid.same_as(AXIAL)
+        assert shown.same_as(as_displayed(grid))
+        assert image.channels == ("T1", "FLAIR")
+
+
+def test_a_displayed_series_of_another_frame_keeps_its_own_grid(tmp_path: Path, add: Writer) -> None:
+    add("FLAIR")
+    lonely = add("T1 sag", SAGITTAL, FrameOfReferenceUID=generate_uid())
+    image, shown = read_displayed(read_headers([*tmp_path.rglob("*.dcm")]), lonely, channels=WANTED)
+    assert image.grid.same_as(shown)
+    assert shown.same_as(as_displayed(SAGITTAL))
+    assert "FLAIR" not in image.channels
+
+
+def test_a_displayed_series_that_nothing_recognises_is_segmented_alone(tmp_path: Path, add: Writer) -> None:
+    add("first")
+    strange = add("second")
+    image, shown = read_displayed(read_headers([*tmp_path.rglob("*.dcm")]), strange, channels=WANTED)
+    assert image.channels == ("",)
+    assert image.grid.same_as(shown)
+
+
+def test_a_displayed_series_must_be_one_volume(tmp_path: Path, add: Writer) -> None:
+    add("FLAIR")
+    gap = add("T1 sag", SAGITTAL)
+    sorted((tmp_path / "02").iterdir())[3].unlink()
+    with pytest.raises(InputError, match="missing"):
+        read_displayed(read_headers([*tmp_path.rglob("*.dcm")]), gap, channels=WANTED)
+    with pytest.raises(NotFoundError):
+        read_displayed(read_headers([*tmp_path.rglob("*.dcm")]), "1.2.3", channels=WANTED)

@@ -15,6 +15,7 @@ from tumorseg.errors import InputError
 if TYPE_CHECKING:
     from tumorseg.config import AppConfig
     from tumorseg.dicom.store import DicomStore, SeriesEntry
+    from tumorseg.geometry import Grid
     from tumorseg.types import StudyImage
 
 #: Series of these modalities hold no picture that can be segmented (PS3.3 section C.7.3.1.1.1).
@@ -73,14 +74,15 @@ class DicomSource:
         ]
         return tuple(Path(path) for uid in (image_id, *siblings) for path in self.store.files(uid))
 
-    def read(self, image_id: str, channels: Sequence[str] | None) -> StudyImage:
-        """Read the study's wanted sequences on the grid of the series ``image_id``; None reads that series alone."""
+    def read(self, image_id: str, channels: Sequence[str] | None) -> tuple[StudyImage, Grid]:
+        """Read the study's wanted sequences, and the grid of the series ``image_id``; None reads that series alone."""
         from tumorseg.dicom.headers import read_headers
-        from tumorseg.dicom.study import read_dicom
+        from tumorseg.dicom.study import read_dicom, read_displayed
 
         if channels is None:
-            return read_dicom(read_headers(self.store.files(image_id)))
-        return read_dicom(read_headers(self.files(image_id)), channels=channels, reference=image_id)
+            image = read_dicom(read_headers(self.store.files(image_id)))
+            return image, image.grid
+        return read_displayed(read_headers(self.files(image_id)), image_id, channels=channels)
 
     def local_file(self, image_id: str) -> Path:
         """Return the series as one NRRD on the grid of its slices, written to the cache on the first call."""
@@ -90,7 +92,7 @@ class DicomSource:
         target = self._images / state / entry.name
         with self._writing:
             if not target.is_file():
-                image = self.read(image_id, None)
+                image, _ = self.read(image_id, None)
                 fill_atomically(target, lambda draft: _write_nrrd(draft, image))
         return target
 

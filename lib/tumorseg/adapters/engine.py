@@ -12,6 +12,7 @@ from tumorseg.adapters.images import ImageCache
 from tumorseg.adapters.models import ModelPool
 from tumorseg.adapters.wire import DTYPES, InferResult, ResultFormat
 from tumorseg.errors import InputError
+from tumorseg.models.regrid import regrid
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from tumorseg.adapters.sources import ImageSource
     from tumorseg.config import AppConfig
+    from tumorseg.geometry import Grid
     from tumorseg.models.base import Model
     from tumorseg.types import Prediction, Segmentation, StudyImage
 
@@ -49,7 +51,11 @@ class Engine:
         """Segment a file or folder that is not of the source (a session's image)."""
         from tumorseg.io import read_study
 
-        return self._answer(model, "session", wanted, lambda channels: read_study(path, channels=channels))
+        def read(channels: tuple[str, ...]) -> tuple[StudyImage, Grid]:
+            image = read_study(path, channels=channels)
+            return image, image.grid
+
+        return self._answer(model, "session", wanted, read)
 
     def warm_up(self) -> None:
         """Load the models, the default one first, and let that look at a slice, so that the first request is fast."""
@@ -66,15 +72,15 @@ class Engine:
         self.models.describe()
 
     def _answer(
-        self, name: str, title: str, wanted: ResultFormat, read: Callable[[tuple[str, ...]], StudyImage]
+        self, name: str, title: str, wanted: ResultFormat, read: Callable[[tuple[str, ...]], tuple[StudyImage, Grid]]
     ) -> InferResult:
         """Time the steps of one request and put its answer together."""
         begin = time.perf_counter()
         model = self.models.get(name)
-        image = read(model.channels)
+        image, displayed = read(model.channels)
         seen = time.perf_counter()
         with self.models.using(name) as model:
-            prediction = model.predict(image)
+            prediction = regrid(model.predict(image), displayed)
         done = time.perf_counter()
         data = encode(prediction.segmentation, wanted)
         steps = {"pre": seen - begin, "infer": done - seen, "write": time.perf_counter() - done}

@@ -14,6 +14,7 @@ from tumorseg.adapters.files import fingerprint
 
 if TYPE_CHECKING:
     from tumorseg.adapters.sources import ImageSource
+    from tumorseg.geometry import Grid
     from tumorseg.types import StudyImage
 
 _MEGABYTE = 1 << 20
@@ -28,25 +29,25 @@ class ImageCache:
     def __init__(self, source: ImageSource, limit_mb: int) -> None:
         self._source = source
         self._limit = limit_mb * _MEGABYTE
-        self._images: OrderedDict[tuple[object, ...], StudyImage] = OrderedDict()
+        self._images: OrderedDict[tuple[object, ...], tuple[StudyImage, Grid]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def read(self, image_id: str, channels: Sequence[str]) -> StudyImage:
-        """Return the image with these channels, from memory where it is there and unchanged."""
+    def read(self, image_id: str, channels: Sequence[str]) -> tuple[StudyImage, Grid]:
+        """Return the channels and the grid of the image itself, from memory where they are there and unchanged."""
         key = (image_id, tuple(channels), fingerprint(self._source.files(image_id)))
         with self._lock:
             known = self._images.get(key)
             if known is not None:
                 self._images.move_to_end(key)
                 return known
-        image = self._source.read(image_id, channels)
-        image.voxels.setflags(write=False)
+        read = self._source.read(image_id, channels)
+        read[0].voxels.setflags(write=False)
         with self._lock:
-            self._images[key] = image
+            self._images[key] = read
             self._shrink()
-        return image
+        return read
 
     def _shrink(self) -> None:
         """Forget the images used longest ago until the rest fits."""
-        while self._images and sum(image.voxels.nbytes for image in self._images.values()) > self._limit:
+        while self._images and sum(image.voxels.nbytes for image, _ in self._images.values()) > self._limit:
             self._images.popitem(last=False)

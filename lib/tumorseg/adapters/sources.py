@@ -19,6 +19,7 @@ from tumorseg.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:
     from tumorseg.config import AppConfig
+    from tumorseg.geometry import Grid
     from tumorseg.types import StudyImage
 
 VOLUME_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha")
@@ -71,8 +72,12 @@ class ImageSource(Protocol):
         """Return the files that a model may look at when this image is asked for: its whole study."""
         ...
 
-    def read(self, image_id: str, channels: Sequence[str] | None) -> StudyImage:
-        """Read the wanted sequences of the image's study on the image's own grid; None reads the image alone."""
+    def read(self, image_id: str, channels: Sequence[str] | None) -> tuple[StudyImage, Grid]:
+        """Read the wanted sequences of the image's study, and the image's own grid; None reads the image alone.
+
+        The sequences may lie on another grid of the same patient frame, the one they were acquired on; the answer
+        of a model is then brought onto the image's own.
+        """
         ...
 
     def local_file(self, image_id: str) -> Path:
@@ -110,11 +115,12 @@ class FileSource:
         """Return the image's file: here a study is one file with all its channels."""
         return (self._path(image_id),)
 
-    def read(self, image_id: str, channels: Sequence[str] | None) -> StudyImage:
+    def read(self, image_id: str, channels: Sequence[str] | None) -> tuple[StudyImage, Grid]:
         """Read the file; its channels are taken as they are."""
         from tumorseg.io import read_study
 
-        return read_study(self._path(image_id))
+        image = read_study(self._path(image_id))
+        return image, image.grid
 
     def local_file(self, image_id: str) -> Path:
         """Return the file itself."""

@@ -13,6 +13,7 @@ from tumorseg.cli.options import Device, Json, Weights
 from tumorseg.errors import InputError
 
 if TYPE_CHECKING:
+    from tumorseg.geometry import Grid
     from tumorseg.types import Prediction, Segmentation, StudyImage
 
 
@@ -69,6 +70,7 @@ def predict(
         tumorseg predict STUDY_FOLDER --out tumour.png
     """
     from tumorseg.io.write import check_output, write_segmentation
+    from tumorseg.models.regrid import on_grid, regrid
     from tumorseg.registry import load_model
 
     check_output(out)
@@ -76,9 +78,11 @@ def predict(
         if path.exists() and out.exists() and path.samefile(out):
             raise InputError(f"--out {out} is the input itself; name another file")
     network = load_model(model, weights=weights, device=device)
-    image = _read(inputs, network.channels, reference)
+    image, shown_grid = _read(inputs, network.channels, reference)
     with progress(f"{network.name}:") as step:
         answer = network.predict(image, progress=lambda done, total: step(done, total, f"slice {done} of {total}"))
+    if shown_grid is not None:
+        image, answer = on_grid(image, shown_grid), regrid(answer, shown_grid)
     found = answer.segmentation
     if min_probability is not None:
         found = _cut(found, min_probability, network.name)
@@ -88,11 +92,17 @@ def predict(
     _report(inputs, answer, found, image, out, as_json)
 
 
-def _read(inputs: list[Path], channels: tuple[str, ...], reference: str | None) -> StudyImage:
+def _read(inputs: list[Path], channels: tuple[str, ...], reference: str | None) -> tuple[StudyImage, Grid | None]:
+    """Read the study, and the grid of the reference series where one was named."""
+    from tumorseg.dicom.headers import scan
+    from tumorseg.dicom.study import read_displayed
     from tumorseg.io import read_study
 
     with progress("reading"):
-        return read_study(inputs[0] if len(inputs) == 1 else inputs, channels=channels, reference=reference)
+        series = scan(inputs).series if reference is not None and all(path.exists() for path in inputs) else ()
+        if reference is not None and series:
+            return read_displayed(series, reference, channels=channels)
+        return read_study(inputs[0] if len(inputs) == 1 else inputs, channels=channels, reference=reference), None
 
 
 def _cut(found: Segmentation, threshold: float, model: str) -> Segmentation:

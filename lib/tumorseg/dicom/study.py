@@ -10,7 +10,7 @@ import numpy as np
 from tumorseg.dicom.headers import SeriesHeader
 from tumorseg.dicom.pixels import read_voxels
 from tumorseg.dicom.preflight import raise_errors
-from tumorseg.dicom.select import Candidate, Selection, select_series
+from tumorseg.dicom.select import Candidate, Selection, in_same_frame, select_series
 from tumorseg.dicom.stack import stack_grid
 from tumorseg.errors import InputError
 from tumorseg.geometry import Grid, resample
@@ -70,6 +70,39 @@ def read_dicom(
         source=_source(selection),
         notes=tuple(notes),
     )
+
+
+def read_displayed(
+    series: Sequence[SeriesHeader], displayed: str, *, channels: Sequence[str] | None = None
+) -> tuple[StudyImage, Grid]:
+    """Read a study for a model while a viewer shows one of its series.
+
+    A model does best on the grid its sequences were acquired on: axial slices resampled from a sagittal series are
+    blurred, and two series of one study would get two different tumours. So the image comes on the grid that
+    :func:`read_dicom` chooses by itself, and beside it the grid of the displayed series, onto which the answer is to
+    be resampled. Where the two have no frame of reference in common, the image comes on the displayed grid.
+
+    Args:
+        series: headers of one study.
+        displayed: SeriesInstanceUID of what the viewer shows.
+        channels: as for :func:`read_dicom`.
+
+    Returns:
+        The image and the grid of the displayed series.
+
+    Raises:
+        InputError: as :func:`read_dicom`; also when the displayed series is not one volume.
+        NotFoundError: there is no series ``displayed``.
+    """
+    shown = select_series(series, (), displayed).reference
+    raise_errors(shown.series, shown.findings)
+    try:
+        base = select_series(series, channels).reference
+    except InputError:  # nothing recognised: the displayed series is what there is
+        base = shown
+    near = in_same_frame(base.series, shown.series)
+    image = read_dicom(series, channels=channels, reference=(base if near else shown).series.series_uid)
+    return image, stack_grid(shown.series.frames)
 
 
 def _require_one_study(series: Sequence[SeriesHeader]) -> None:
