@@ -8,10 +8,12 @@ BIN := $(VENV)/bin
 HOST ?= 127.0.0.1
 PORT ?= 8000
 PYTEST ?=
+MODEL ?= resunet25d
+SUBSET ?= test
 export VENV
 
 help: ## list these commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 26
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 24
 
 install: ## install everything into .venv (PYTHON=/path/to/python3.12 chooses the interpreter)
 	@requirements/install.sh
@@ -47,6 +49,19 @@ sample-data: install ## write sample_data/lgg_dicom from the public data: DATA=p
 
 sample-expected: install ## write what the default model answers for the sample study (sample_data/expected/lgg_default.nii.gz)
 	$(BIN)/tumorseg predict sample_data/lgg_dicom --out sample_data/expected/lgg_default.nii.gz
+
+train: install ## train the model that ships, measure it, keep it if it is better: DATA=path/to/kaggle_3m (MODEL=, TRAIN="--minutes 106")
+	$(BIN)/tumorseg train $(MODEL) --data $(call needed,DATA,the folder of the kaggle_3m download) --out runs/$(MODEL) $(TRAIN)
+	$(BIN)/tumorseg publish $(MODEL) --data $(DATA) --run runs/$(MODEL)
+
+evaluate: install ## measure a model on the held-out patients: DATA=path/to/kaggle_3m (MODEL=, SUBSET=test)
+	$(BIN)/tumorseg evaluate $(MODEL) --data $(call needed,DATA,the folder of the kaggle_3m download) --subset $(SUBSET) --json
+
+benchmark: install ## measure speed and memory against stock MONAI Label, in an environment of its own (7 GB)
+	$(BIN)/python -m benchmarks.serving $(BENCHMARK)
+
+tables: install ## write what was measured into README.md and docs/
+	$(BIN)/python docs/make_tables.py
 
 clean: ## remove what the commands leave behind, not .venv
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache compat/*/build compat/*/*.egg-info

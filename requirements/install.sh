@@ -46,7 +46,7 @@ make_venv() { # PYTHON
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     echo "make install: $1 has no venv module; installing Debian's $package"
     { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$package"; } \
-      >/dev/null </dev/null && "$1" -m venv "$venv" && return
+      </dev/null &>/dev/null && "$1" -m venv "$venv" && return
   fi
   rm -rf "$venv"
   fail "$1 cannot make virtual environments. Run:  sudo apt-get install $package"

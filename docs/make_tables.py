@@ -1,0 +1,99 @@
+"""Fill the measured tables of README.md and docs/ from what the commands wrote. No figure is typed by hand.
+
+usage: python docs/make_tables.py [--check]
+
+A table stands between ``<!-- table:NAME -->`` and ``<!-- /table:NAME -->``. Sources: the model cards beside the weights
+(`tumorseg publish` writes them) and ``benchmarks/results/serving.json`` (`make benchmark`). With ``--check`` nothing is
+written, and the exit code is 1 where a table is not what its source says.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from tumorseg.evaluation.published import published
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+CARDS = ROOT / "lib" / "tumorseg" / "models" / "weights"
+SERVING = ROOT / "benchmarks" / "results" / "serving.json"
+TABLE = re.compile(r"(<!-- table:(\w+) -->\n).*?(<!-- /table:\2 -->)", re.DOTALL)
+
+Row = tuple[str, ...]
+
+
+def main(check: bool) -> int:
+    """Fill or check every page; return the exit code."""
+    changed = [page for page in PAGES if fill(page, write=not check)]
+    for page in changed:
+        sys.stderr.write(f"{page.relative_to(ROOT)}: {'out of date' if check else 'written'}\n")
+    return int(check and bool(changed))
+
+
+def fill(page: Path, *, write: bool) -> bool:
+    """Bring the tables of one page up to date; return whether anything was not."""
+    old = page.read_text(encoding="utf-8")
+    new = TABLE.sub(lambda match: f"{match[1]}{TABLES[match[2]]()}{match[3]}", old)
+    if write and new != old:
+        page.write_text(new, encoding="utf-8")
+    return new != old
+
+
+def accuracy() -> str:
+    """Every shipped model on its held-out patients, beside what others published."""
+    head = ("", "patients", "mean Dice [95 %]", "median Dice [95 %]", "false-positive / empty slices")
+    cards = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(CARDS.glob("*.json"))]
+    if not cards:
+        return "*No weights have been published in this checkout yet (`tumorseg publish`).*\n"
+    ours = [
+        (f"`{card['model']}`, {subset}", *_measured(found))
+        for card in cards
+        for subset, found in card["measured"].items()
+    ]
+    others = [(p.name, str(p.patients or ""), f"{p.dice_mean:.3f}", "", "") for p in published()]
+    return markdown(head, [*ours, *others])
+
+
+def _measured(found: dict[str, Any]) -> Row:
+    mean = f"{found['dice_mean']:.3f} [{found['dice_ci'][0]:.3f}, {found['dice_ci'][1]:.3f}]"
+    middle = f"{found['dice_median']:.3f} [{found['dice_median_ci'][0]:.3f}, {found['dice_median_ci'][1]:.3f}]"
+    return (str(found["patients"]), mean, middle, f"{found['false_positive_slices']} / {found['empty_slices']}")
+
+
+def speed() -> str:
+    """Our server and stock MONAI Label with the same network, in one run."""
+    if not SERVING.exists():
+        return "*Not measured in this checkout yet (`make benchmark`).*\n"
+    result = json.loads(SERVING.read_text(encoding="utf-8"))
+    taken = f"Taken {result['taken']} on {result['machine']['processor']}, {result['settings']['threads']} threads.\n"
+    return markdown(("", "ours", "stock", "ratio"), list(_speeds(result))) + "\n" + taken
+
+
+def _speeds(result: dict[str, Any]) -> Iterator[Row]:
+    ratio = {name: f"{value:.1f}×" for name, value in result["ratios"].items()}
+    first, warm, memory = result["first_mask_s"], result["warm"], result["memory_mb"]
+    yield "start to first mask", *(f"{median(first[who]):.1f} s" for who in ("ours", "stock")), ratio["first_mask"]
+    for viewer, name in (("ohif", "OHIF"), ("slicer", "Slicer")):
+        times = (f"{1000 * warm[who][viewer]['median_s']:.0f} ms" for who in ("ours", "stock"))
+        yield f"warm request, {name}", *times, ratio[f"warm_{viewer}"]
+    yield "peak memory", *(f"{memory[who]:.0f} MB" for who in ("ours", "stock")), ratio["memory"]
+    busy = (f"{1000 * median(result['info_s'][who]['busy']):.0f} ms" for who in ("ours", "stock"))
+    yield "`/info/` during an inference", *busy, ratio["info_while_busy"]
+
+
+def markdown(head: Row, rows: list[Row]) -> str:
+    """Write a table; the first column is text, the others are numbers."""
+    rule = tuple("---" if number == 0 else "---:" for number in range(len(head)))
+    return "".join(f"| {' | '.join(row)} |\n" for row in (head, rule, *rows))
+
+
+TABLES = {"accuracy": accuracy, "speed": speed}
+
+if __name__ == "__main__":
+    sys.exit(main("--check" in sys.argv[1:]))
