@@ -8,5 +8,5 @@ overrides=$(mktemp)
 trap 'rm -f "$overrides"' EXIT
 echo 'sam2; python_version < "3"' >"$overrides"
 "${UV:-../../.venv/bin/uv}" pip compile --quiet --python-version 3.11 --no-annotate \
-  --no-emit-index-url --no-emit-find-links --custom-compile-command benchmarks/stock/lock.sh \
+  --custom-compile-command benchmarks/stock/lock.sh \
   --override "$overrides" --output-file requirements.txt requirements.in
