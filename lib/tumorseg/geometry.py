@@ -180,12 +180,12 @@ def resample(voxels: NDArray[Any], source: Grid, target: Grid, *, linear: bool =
         Voxels up to half a step outside the outermost centres repeat the edge, so that a thin stack
         seen on a finer grid keeps its first and last slice.
     """
-    from scipy import ndimage
-
     if voxels.shape != source.shape:
         raise InputError(f"expected voxels {source.shape}, got {voxels.shape}")
     if source.same_as(target):
         return voxels.astype(np.float32, copy=False) if linear else voxels
+    from scipy import ndimage  # half a second that an image on its own grid need not wait for
+
     matrix = np.linalg.inv(source.affine) @ target.affine  # target (i, j, k) -> source (i, j, k)
     flip = np.ix_([2, 1, 0], [2, 1, 0])
     matrix_kji, offset_kji = matrix[:3, :3][flip], matrix[:3, 3][::-1]
