@@ -60,7 +60,8 @@ def _frames(source: Dataset) -> list[Plane]:
         found = holder.get(name)
         if not found:
             raise ValueError(f"expected a {name} in the functional groups of the source image, found none")
-        return found[0]
+        item: Dataset = found[0]
+        return item
 
     return [
         _plane(
