@@ -72,8 +72,7 @@ def _pass_on(store: RemoteStore, request: Request, resource: str, body: IO[bytes
     try:
         answer = store.session.request(
             request.method,
-            f"{store.name}/{resource}",
-            params=request.query_params.multi_items(),
+            f"{store.name}/{resource}{_query(request)}",
             headers=headers,
             data=body,
             stream=True,
@@ -81,12 +80,12 @@ def _pass_on(store: RemoteStore, request: Request, resource: str, body: IO[bytes
             timeout=(CONNECT_SECONDS, READ_SECONDS),
         )
     except requests.Timeout:
-        return _error(504, f"the archive {store.name} did not answer in time")
+        return _error(504, "the archive did not answer in time")
     except requests.RequestException as error:
-        return _error(502, f"the archive {store.name} cannot be reached ({type(error).__name__})")
+        return _error(502, f"the archive cannot be reached ({type(error).__name__})")
     if answer.status_code >= 300 and not (answer.status_code == 409 and body is not None):
         answer.close()
-        return _refusal(store, answer.status_code)
+        return _refusal(answer.status_code)
     kept = {name: answer.headers[name] for name in _ANSWERED if name in answer.headers}
     kept["cache-control"] = "no-store"
     if "json" in kept.get("content-type", ""):
@@ -94,17 +93,17 @@ def _pass_on(store: RemoteStore, request: Request, resource: str, body: IO[bytes
     return StreamingResponse(_stream(answer), answer.status_code, headers=kept)
 
 
-def _refusal(store: RemoteStore, status: int) -> Response:
+def _refusal(status: int) -> Response:
     """Say what an answer without success means."""
     if status == 304:
         return Response(status_code=304)
     if status in _PASSED_ERRORS:
         return _error(status, f"the archive answered {status}")
     if status in (401, 403):  # to the browser it would look as if it had to log in here
-        return _error(502, f"the archive {store.name} refuses this server's credentials ({status})")
+        return _error(502, f"the archive refuses this server's credentials ({status})")
     if status == 504:
-        return _error(504, f"the archive {store.name} waited in vain for another server")
-    return _error(502, f"the archive {store.name} answered {status}")
+        return _error(504, "the archive waited in vain for another server")
+    return _error(502, f"the archive answered {status}")
 
 
 def _with_own_addresses(
@@ -114,7 +113,7 @@ def _with_own_addresses(
     try:
         content = answer.content
     except requests.RequestException as error:
-        return _error(502, f"the archive {store.name} broke off ({type(error).__name__})")
+        return _error(502, f"the archive broke off ({type(error).__name__})")
     path = request.url.path
     own = path[: -len(request.path_params["path"])].rstrip("/")
     content = content.replace(json.dumps(store.name)[1:-1].encode() + b"/", own.encode() + b"/")
@@ -127,6 +126,12 @@ def _stream(answer: requests.Response) -> Iterator[bytes]:
         yield from answer.raw.stream(_PIECE, decode_content=False)
     finally:
         answer.close()
+
+
+def _query(request: Request) -> str:
+    """Return the query string as it came: an archive may know ``*`` and not ``%2A``."""
+    text = request.scope["query_string"].decode("ascii", "replace")
+    return f"?{text}" if text else ""
 
 
 def _error(status: int, text: str) -> Response:

@@ -48,7 +48,7 @@ class FolderStore:
         self.refresh()
         catalog = self.catalog()
         if study_uid is not None and study_uid not in catalog:
-            raise NotFoundError(f"no study {study_uid} in {self.name}")
+            raise NotFoundError(f"no study {study_uid} in the studies folder")
         studies = catalog.values() if study_uid is None else [catalog[study_uid]]
         return [catalogs.series_entry(study.attributes, series.attributes)
                 for study in studies for series in study.series.values()]  # fmt: skip
@@ -58,7 +58,7 @@ class FolderStore:
         for study in self.catalog().values():
             if series_uid in study.series:
                 return catalogs.series_entry(study.attributes, study.series[series_uid].attributes)
-        raise NotFoundError(f"no series {series_uid} in {self.name}")
+        raise NotFoundError(f"no series {series_uid} in the studies folder")
 
     def files(self, series_uid: str) -> list[Path]:
         """Return the files of a series by instance number; raise NotFoundError for an unknown one."""
@@ -83,7 +83,7 @@ class FolderStore:
         """Return the instances of a study, of a series, or the one instance; NotFoundError when there is none."""
         study = self.catalog().get(study_uid)
         if study is None:
-            raise NotFoundError(f"no study {study_uid} in {self.name}")
+            raise NotFoundError(f"no study {study_uid} in the studies folder")
         if series_uid is not None and series_uid not in study.series:
             raise NotFoundError(f"no series {series_uid} in study {study_uid}")
         chosen = study.series.values() if series_uid is None else [study.series[series_uid]]

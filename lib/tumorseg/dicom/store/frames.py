@@ -175,11 +175,14 @@ def decoded_frame(path: Path, number: int, *, raw: bool = False) -> NDArray[Any]
 
     With ``raw`` colours stay in the colour space of the file (which its header names), else they become RGB.
     """
+    from pydicom import dcmread
     from pydicom.pixels.utils import pixel_array
 
-    require_frame(path, number)
+    where = require_frame(path, number)
     try:
-        return pixel_array(path, index=number - 1, raw=raw)
+        # pydicom looks for the pixels of a single frame in the file itself, where a deflated one has none
+        source = dcmread(path) if where.transfer_syntax == _DEFLATED else path
+        return pixel_array(source, index=number - 1, raw=raw)
     except Exception as error:  # a missing plugin, or pixels that no decoder understands
         raise InputError(f"frame {number} of {path.name} cannot be decoded: {error}") from error
 

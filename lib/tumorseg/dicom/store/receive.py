@@ -9,6 +9,7 @@ import threading
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tumorseg.dicom.store.entries import valid_uid
 from tumorseg.dicom.store.folder import FolderStore
@@ -17,6 +18,7 @@ from tumorseg.errors import NotFoundError, TumorSegError
 #: Failure reasons of STOW-RS and the storage service (PS3.18 table I.2-2, PS3.7 annex C).
 DUPLICATE, MISMATCH, NOT_UNDERSTOOD = 0x0111, 0xA900, 0xC000
 
+_ELEMENT_HEADER = 8  # bytes: tag, representation, length
 _writing = threading.Lock()
 
 
@@ -65,15 +67,28 @@ def receive(store: FolderStore, content: bytes, study_uid: str | None = None) ->
     return found
 
 
+class _Watched(io.BytesIO):
+    """Notices a read beyond the end: pydicom only logs that the last element is cut off, and drops it."""
+
+    cut_off = False
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        data = super().read(size)
+        # Where a data set ends, pydicom asks for one more element header and gets nothing.
+        if size is not None and len(data) < size and (data or size != _ELEMENT_HEADER):
+            self.cut_off = True
+        return data
+
+
 def _identify(content: bytes) -> Received | None:
     """Parse the whole data set; None for what is no DICOM file, is cut off, or lacks a valid UID."""
     from pydicom import dcmread
 
     try:
-        dataset = dcmread(io.BytesIO(content))
-        for element in dataset.iterall():
-            if element.tag == 0x7FE00010 and not element.is_undefined_length:
-                _require_all_pixels(dataset)
+        stream = _Watched(content)
+        dataset = dcmread(stream)
+        if stream.cut_off or not _has_its_pixels(dataset):
+            return None
         keywords = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
         uids = [str(dataset.get(keyword, "")) for keyword in keywords]
         known_syntax = bool(dataset.file_meta.TransferSyntaxUID)
@@ -84,13 +99,15 @@ def _identify(content: bytes) -> Received | None:
     return Received(uids[0], uids[1], uids[2], uids[3])
 
 
-def _require_all_pixels(dataset: object) -> None:
-    """Raise ValueError when native pixel data is shorter than rows, columns and frames say."""
+def _has_its_pixels(dataset: Any) -> bool:
+    """Tell whether an image has pixel data, and native pixel data as much as rows, columns and frames say."""
     from pydicom.pixels.utils import get_expected_length
 
-    length = get_expected_length(dataset)  # type: ignore[arg-type]
-    if len(dataset.PixelData) < length:  # type: ignore[attr-defined]
-        raise ValueError("pixel data is cut off")
+    if "Rows" not in dataset:
+        return True  # a report, a structure set
+    if "PixelData" not in dataset:
+        return "FloatPixelData" in dataset or "DoubleFloatPixelData" in dataset
+    return bool(dataset["PixelData"].is_undefined_length or len(dataset.PixelData) >= get_expected_length(dataset))
 
 
 def _refused(found: Received, reason: int) -> Received:

@@ -59,16 +59,19 @@ class Credentials:
         import requests
         from requests.adapters import HTTPAdapter
 
+        class _Direct(requests.Session):
+            def get_redirect_target(self, resp: requests.Response) -> None:
+                """Follow nowhere: a redirect would take the credentials along."""
+
         class _Limited(HTTPAdapter):
             def send(self, request: Any, *args: Any, **kwargs: Any) -> requests.Response:
                 if kwargs.get("timeout") is None:
                     kwargs["timeout"] = (CONNECT_SECONDS, READ_SECONDS)
                 return super().send(request, *args, **kwargs)
 
-        session = requests.Session()
+        session = _Direct()
         session.trust_env = False  # a .netrc must not add credentials, nor a proxy variable send patients elsewhere
         session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
-        session.max_redirects = 0
         for scheme in ("http://", "https://"):
             session.mount(scheme, _Limited(pool_maxsize=32))
         if self.user:
