@@ -10,7 +10,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
-_DISTRIBUTIONS = ("tumorseg", "monailabel", "monai", "torch", "numpy", "pydicom", "highdicom", "fastapi", "uvicorn")
+_DISTRIBUTIONS = (
+    "tumorseg",
+    "monailabel",
+    "monai",
+    "torch",
+    "openvino",
+    "numpy",
+    "pydicom",
+    "highdicom",
+    "fastapi",
+    "uvicorn",
+)
 # Whether these are there decides which kernels a network gets.
 _FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
 _ASK = (

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.processes import cpu_seconds
+from benchmarks.processes import MemoryWatch, cpu_seconds
 from benchmarks.servers import Launch, Running, running
 from benchmarks.viewers import Answer, ask_info, ask_ohif, ask_slicer
 
@@ -64,15 +64,12 @@ class Subject:
     every: int = 1
 
 
-def first_masks(launches: Sequence[Launch], starts: int, logs: Path, threads: int) -> dict[str, list[float]]:
-    """Seconds from the start of each server's process to its first mask, one server at a time, alternating."""
-    seen: dict[str, list[float]] = {launch.name: [] for launch in launches}
-    for _ in range(starts):
-        for launch in launches:
-            with running(launch, logs, threads) as server:
-                ask_ohif(server.address, launch.model, launch.image)
-                seen[launch.name].append(time.perf_counter() - server.begun)
-    return seen
+def first_mask(launch: Launch, logs: Path, threads: int) -> tuple[float, float]:
+    """Seconds from the start of a server's process to its first mask, and the memory at its peak until then, MB."""
+    with running(launch, logs, threads) as server, MemoryWatch(server.pid) as watch:
+        ask_ohif(server.address, launch.model, launch.image)
+        seconds = time.perf_counter() - server.begun
+    return seconds, watch.peak
 
 
 def warm_requests(

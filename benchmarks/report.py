@@ -102,6 +102,8 @@ def _comparison(result: Mapping[str, Any]) -> Any:
         table.add_row(title, ours, theirs, f"{ratio[key]:.1f}x")
 
     row("start to first mask", *(f"{median(first[who]):.1f} s" for who in ("ours", "stock")), "first_mask")
+    ever = median(first["ours_first_ever"])
+    table.add_row("… the first time on a machine", f"{ever:.1f} s", "", f"{median(first['stock']) / ever:.1f}x")
     for viewer in ("ohif", "slicer"):
         medians = (f"{1000 * warm[who][viewer]['median_s']:.0f} ms" for who in ("ours", "stock"))
         row(f"warm request, {viewer}", *medians, f"warm_{viewer}")

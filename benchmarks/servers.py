@@ -49,11 +49,15 @@ class Running:
 
 
 def ours(name: str, study: Path, series: str, scratch: Path, model: str, **settings: str) -> Launch:
-    """Our server over the DICOM study, with folders of its own below ``scratch``."""
+    """Our server over the DICOM study.
+
+    Its index, images and labels lie below ``scratch/name``. ``scratch/user`` stands for the user's own cache, which all
+    share and which holds the converted networks: it is empty before the first start.
+    """
     conf = {"models": model, "cache": f"{scratch}/{name}/cache", "labels": f"{scratch}/{name}/labels", **settings}
     pairs = [f"{key}={value}" for key, value in conf.items()]
     command = (sys.executable, "-m", "tumorseg.server.run", str(study), "port={port}", *pairs)
-    return Launch(name, command, model, series, {"PYTHONPATH": str(ROOT)})
+    return Launch(name, command, model, series, {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": f"{scratch}/user"})
 
 
 def stock(name: str, made: Stock, model: str, batch: int) -> Launch:
@@ -72,7 +76,8 @@ def running(launch: Launch, logs: Path, threads: int) -> Iterator[Running]:
     """Run a server on a free port until the block ends; its output goes to ``logs/<name>.log``."""
     port = _free_port()
     command = [part.replace("{port}", str(port)) for part in launch.command]
-    environment = {**os.environ, **launch.environment, "OMP_NUM_THREADS": str(threads)}
+    counts = dict.fromkeys(("OMP_NUM_THREADS", "TUMORSEG_THREADS"), str(threads))
+    environment = {**os.environ, **launch.environment, **counts}
     logs.mkdir(parents=True, exist_ok=True)
     with (logs / f"{launch.name}.log").open("wb") as log:
         begun = time.perf_counter()

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -93,12 +94,11 @@ def run(
     with tempfile.TemporaryDirectory(prefix="tumorseg-benchmark-") as folder, Progress(console=console) as progress:
         scratch = Path(folder)
         launches = _launches(image, made, weights, given, scratch)
+        task = progress.add_task("starts", total=2 * starts + 1)
+        result = _starts(launches, scratch, starts, threads, lambda: progress.advance(task))
         task = progress.add_task("warm requests", total=requests + measure.WARM_UPS)
-        result = _warm(launches, scratch, requests, threads, lambda: progress.advance(task))
-        progress.add_task("starts", total=None)
-        result["first_mask_s"] = _rounded(
-            measure.first_masks([launches["ours"], launches["stock"]], starts, scratch, threads)
-        )
+        warm = _warm(launches, scratch, requests, threads, lambda: progress.advance(task))
+        result = {**result, **warm, "memory_mb": result["memory_mb"] | warm["memory_mb"]}
         progress.add_task("the network alone", total=None)
         result["network_only_s"] = _network(image, weights, threads)
     result["ratios"] = report.ratios(result)
@@ -128,7 +128,25 @@ def _launches(image: StudyImage, made: Stock, weights: Path, given: bool, scratc
     return launches
 
 
-def _warm(launches: dict[str, Launch], scratch: Path, requests: int, threads: int, step: Any) -> dict[str, Any]:
+def _starts(
+    launches: dict[str, Launch], scratch: Path, starts: int, threads: int, step: Callable[[], None]
+) -> dict[str, Any]:
+    """Start one server at a time until its first mask; ours once with no converted network in the user's cache."""
+    names = ["ours_first_ever", *("ours", "stock") * starts]
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    for name in names:
+        launch = launches["ours" if name == "ours_first_ever" else name]
+        took, peak = measure.first_mask(launch, scratch, threads)
+        seconds[name].append(took)
+        if name == "ours_first_ever":
+            first_ever_mb = peak
+        step()
+    return {"first_mask_s": _rounded(seconds), "memory_mb": {"ours_first_ever": round(first_ever_mb, 1)}}
+
+
+def _warm(
+    launches: dict[str, Launch], scratch: Path, requests: int, threads: int, step: Callable[[], None]
+) -> dict[str, Any]:
     """Run all servers at once and measure what is measured on warm ones."""
     with ExitStack() as stack:
         servers = {name: stack.enter_context(running(one, scratch, threads)) for name, one in launches.items()}
