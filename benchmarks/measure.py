@@ -150,8 +150,8 @@ def network_seconds(weights: Path, prepared: Any, threads: int, batches: Iterabl
             seen = []
             for _ in range(times):
                 begin = time.perf_counter()
-                for some in slices.split(batch):
-                    network(some)
+                for start in range(0, len(slices), batch):
+                    network(slices[start : start + batch])
                 seen.append(time.perf_counter() - begin)
             best[str(batch)] = min(seen)
     return best

@@ -98,20 +98,20 @@ def _comparison(result: Mapping[str, Any]) -> Any:
     ratio = result["ratios"]
     table = _table("Against stock MONAI Label, the same network", ("", "ours", "stock", "ratio"))
 
-    def row(title: str, ours: str, theirs: str, key: str) -> None:
-        table.add_row(title, ours, theirs, f"{ratio[key]:.1f}x")
+    def row(key: str, title: str, *values: str) -> None:
+        table.add_row(title, *values, f"{ratio[key]:.1f}x")
 
-    row("start to first mask", *(f"{median(first[who]):.1f} s" for who in ("ours", "stock")), "first_mask")
+    row("first_mask", "start to first mask", *(f"{median(first[who]):.1f} s" for who in ("ours", "stock")))
     ever = median(first["ours_first_ever"])
     table.add_row("… the first time on a machine", f"{ever:.1f} s", "", f"{median(first['stock']) / ever:.1f}x")
     for viewer in ("ohif", "slicer"):
         medians = (f"{1000 * warm[who][viewer]['median_s']:.0f} ms" for who in ("ours", "stock"))
-        row(f"warm request, {viewer}", *medians, f"warm_{viewer}")
+        row(f"warm_{viewer}", f"warm request, {viewer}", *medians)
     cpu = (f"{1000 * warm[who]['ohif']['cpu_median_s']:.0f} ms" for who in ("ours", "stock"))
-    row("processor time of it", *cpu, "warm_ohif_cpu")
-    row("peak memory", *(f"{memory[who]:.0f} MB" for who in ("ours", "stock")), "memory")
+    row("warm_ohif_cpu", "processor time of OHIF's", *cpu)
+    row("memory", "peak memory", *(f"{memory[who]:.0f} MB" for who in ("ours", "stock")))
     busy = (f"{1000 * median(info[who]['busy']):.0f} ms" for who in ("ours", "stock"))
-    row("/info/ during an inference", *busy, "info_while_busy")
+    row("info_while_busy", "/info/ during an inference", *busy)
     return table
 
 

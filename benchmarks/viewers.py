@@ -52,11 +52,9 @@ def ask_slicer(address: str, model: str, image: str) -> Answer:
     body, kind = _post(f"{address}/infer/{quote(model)}?{urlencode({'image': image})}", SLICER_PARAMS)
     seconds = time.perf_counter() - begin
     message = BytesParser(policy=HTTP).parsebytes(f"Content-Type: {kind}\r\n\r\n".encode() + body)
-    # "image" is the label map; every part has its name in the disposition.
-    parts = {part.get_param("name", header="content-disposition"): part for part in message.iter_parts()}
-    nrrd = parts["image"].get_payload(decode=True)
-    said = json.loads(parts["params"].get_payload(decode=True))
-    return Answer(seconds, nrrd, said.get("latencies", {}))
+    parts = {str(part.get_param("name", header="content-disposition")): part for part in message.iter_parts()}
+    nrrd, said = (bytes(parts[name].get_payload(decode=True)) for name in ("image", "params"))
+    return Answer(seconds, nrrd, json.loads(said).get("latencies", {}))
 
 
 def ask_info(address: str) -> float:

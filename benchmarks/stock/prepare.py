@@ -6,6 +6,7 @@ import hashlib
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,7 +64,7 @@ def environment(folder: Path) -> Path:
         return python
     uv = _uv()
     # Compiled at once: a server that compiles its imports at the first start would look slower than it is.
-    install = [uv, "pip", "install", "--quiet", "--no-deps", "--compile-bytecode", "--python", python]
+    install: list[str | Path] = [uv, "pip", "install", "--quiet", "--no-deps", "--compile-bytecode", "--python", python]
     _run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, folder])
     _run([*install, "--requirement", REQUIREMENTS])
     stamp.write_text(wanted)
@@ -101,7 +102,7 @@ def _uv() -> str:
     return found
 
 
-def _run(command: list[str | Path]) -> None:
+def _run(command: Sequence[str | Path]) -> None:
     """Run a step of the installation; its last words become the error."""
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
