@@ -213,6 +213,9 @@ def test_a_pacs_answers_as_the_folder_does(root: Path, tmp_path: Path) -> None:
         assert {(s.series_uid, s.description, s.patient_name, s.n_instances) for s in store.series(STUDY)} == {
             (s.series_uid, s.description, s.patient_name, s.n_instances) for s in local.series(STUDY)
         }
+        assert {(s.study_uid, s.series_uid, s.patient_id) for s in store.series()} == {
+            (s.study_uid, s.series_uid, s.patient_id) for s in local.series()
+        }
         for uid in (FLAIR, T1):
             fetched, own = store.files(uid), local.files(uid)
             for one, other in zip(fetched, own, strict=True):

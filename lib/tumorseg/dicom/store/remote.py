@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 import threading
+import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,7 @@ TOKEN_VARIABLE = "TUMORSEG_DICOMWEB_TOKEN"
 
 CONNECT_SECONDS, READ_SECONDS = 10.0, 300.0
 _PAGE = 500
+_LISTING_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,8 @@ class RemoteStore:
         self._credentials = credentials
         self._cache = cache / "dicomweb" / hashlib.sha256(url.encode()).hexdigest()[:24]
         self._threads = threading.local()
+        self._listing = threading.Lock()
+        self._listed: tuple[list[SeriesEntry], float | None] = ([], None)
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     @classmethod
@@ -131,14 +135,24 @@ class RemoteStore:
         return [catalogs.study_entry(attributes) for attributes in found]
 
     def series(self, study_uid: str | None = None) -> list[SeriesEntry]:
-        """List the series of one study, or of all; an unknown study raises NotFoundError."""
+        """List the series of one study, or of all (as of half a minute ago); an unknown study raises NotFoundError."""
         if study_uid is None:
-            return [series for study in self.studies() for series in self.series(study.study_uid)]
+            return self._all_series()
         require_uid(study_uid, "StudyInstanceUID")
         found = self._search("search_for_series", study_uid, fields=_SERIES_FIELDS)
         if not found:
             raise NotFoundError(f"no study {study_uid} at {self.name}")
         return [catalogs.series_entry(attributes, attributes) for attributes in found]
+
+    def _all_series(self) -> list[SeriesEntry]:
+        """List every series; viewers ask for counts each time they connect, and an archive may hold very many."""
+        with self._listing:
+            listed, when = self._listed
+            if when is None or time.monotonic() - when > _LISTING_SECONDS:
+                found = self._search("search_for_series", fields=_SERIES_FIELDS)
+                listed = [catalogs.series_entry(attributes, attributes) for attributes in found]
+                self._listed = listed, time.monotonic()
+        return list(listed)
 
     def find(self, series_uid: str) -> SeriesEntry:
         """Return the series called ``series_uid``; raise NotFoundError when there is none."""

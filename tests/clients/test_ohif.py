@@ -1,0 +1,132 @@
+"""OHIF in headless Chromium: the mask inside the viewer lies where the tumour is, voxel for voxel."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.clients.ohif_viewer import Viewer, chromium, viewer
+from tests.dicom.phantoms import GRIDS, as_displayed, grid_points, sample, write_dicom_series, write_enhanced_mr
+from tests.serving import EXTRA_MODELS, ROOT, live, read_label, tumour_mask
+from tumorseg.geometry import Grid
+from tumorseg.registry import DEFAULT_MODEL
+
+pytestmark = pytest.mark.timeout(900)
+
+SAMPLE = ROOT / "sample_data"
+EXPECTED = SAMPLE / "expected" / "lgg_default.nii.gz"
+#: Where the pictures go; `docs` when they are to be renewed.
+PICTURES = os.environ.get("TUMORSEG_PICTURES")
+#: Single frames in the order of nothing, Enhanced MR with interleaved, reversed and shuffled frames.
+KINDS = ("single", "interleaved", "reversed", "shuffled")
+
+
+def _write(root: Path, name: str, kind: str) -> None:
+    grid = GRIDS[name]
+    names = {"PatientName": f"{name}^{kind}", "PatientID": f"{name} {kind}", "SeriesDescription": "FLAIR"}
+    if kind == "single":
+        write_dicom_series(root / name / kind, grid, sample(grid), **names)
+        return
+    count = grid.shape[0]
+    orders = {
+        "interleaved": None,
+        "reversed": list(range(count))[::-1],
+        "shuffled": np.random.default_rng(3).permutation(count).tolist(),
+    }
+    write_enhanced_mr(root / name / f"{kind}.dcm", grid, sample(grid), orders[kind], **names)
+
+
+CASES = [
+    ("single", "axial"),
+    ("single", "oblique sagittal"),
+    ("single", "flipped slices"),
+    ("interleaved", "axial"),
+    ("shuffled", "permuted oblique"),
+]
+MORE_CASES = [
+    *(("single", name) for name in GRIDS if ("single", name) not in CASES),
+    *(("interleaved", name) for name in ("oblique sagittal", "flipped slices")),
+    ("reversed", "oblique"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def server(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    root = tmp_path_factory.mktemp("phantoms")
+    for kind, name in [*CASES, *MORE_CASES]:
+        _write(root / "studies", name, kind)
+    with live(root / "studies", root) as address:
+        yield address
+
+
+@pytest.fixture
+def window(browser: Any, server: str) -> Iterator[Viewer]:
+    with viewer(browser, server) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [*CASES, *(pytest.param(*case, marks=pytest.mark.slow) for case in MORE_CASES)]
+)
+def test_the_mask_in_the_viewer_lies_on_the_tumour(window: Viewer, kind: str, name: str) -> None:
+    window.open_study(f"{name}, {kind}")
+    window.connect()
+    window.auto_segment("threshold")
+    image, labels = window.read()
+    # What the viewer shows is the phantom, on the grid that we read the series on ...
+    assert image.grid.same_as(as_displayed(GRIDS[name]))
+    np.testing.assert_array_equal(image.voxels, sample(image.grid))
+    # ... and the labelmap is the tumour at the places where the viewer shows it.
+    assert labels.grid.same_as(image.grid)
+    np.testing.assert_array_equal(labels.voxels > 0, tumour_mask(labels.grid))
+    assert window.errors == []
+
+
+def test_nothing_is_fetched_from_elsewhere_and_the_panel_knows_its_server(window: Viewer) -> None:
+    window.open_study("axial, single")
+    assert window.page.locator("#monailabelServerURL").input_value().rstrip("/") == window.server
+    window.connect()
+    assert window.strangers == set()
+
+
+def test_the_sample_study_by_the_default_model(browser: Any, tmp_path: Path) -> None:
+    if not EXPECTED.is_file():
+        pytest.skip(f"{EXPECTED.name} is written by `make sample-expected` once there are weights")
+    expected, where = read_label(EXPECTED)
+    with (
+        live(SAMPLE / "lgg_dicom", tmp_path, models=DEFAULT_MODEL, extra_models=EXTRA_MODELS) as address,
+        viewer(browser, address) as window,
+    ):
+        window.open_study("LGG, Sample")
+        window.connect()
+        window.auto_segment(DEFAULT_MODEL)
+        image, labels = window.read()
+        tumour = labels.voxels > 0
+        assert labels.grid.same_as(image.grid)
+        np.testing.assert_array_equal(tumour, _seen_from(expected > 0, where, labels.grid))
+        assert tumour.any()
+        middle = grid_points(labels.grid)[tumour.ravel()].mean(axis=0)
+        window.picture(tmp_path / "ohif-auto-segmentation.png", middle)
+        assert window.errors == []
+    if PICTURES:
+        shutil.copy(tmp_path / "ohif-auto-segmentation.png", PICTURES)
+
+
+def _seen_from(mask: Any, own: Grid, grid: Grid) -> Any:
+    """Look up a mask at every voxel centre of another grid, which must all be voxel centres of its own."""
+    indices = own.indices(grid_points(grid))
+    assert np.abs(indices - indices.round()).max() < 0.01
+    i, j, k = indices.round().astype(int).T
+    return mask[k, j, i].reshape(grid.shape)
