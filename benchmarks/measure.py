@@ -47,21 +47,10 @@ class Samples:
 
 @dataclass(frozen=True)
 class Subject:
-    """A running server, the model to ask it for, by which viewers, and how often.
+    """A running server and the viewers (keys of :data:`VIEWERS`) that it is asked as."""
 
-    Attributes:
-        name: what the report calls it.
-        server: the server; several subjects may share one.
-        model: the model's name there.
-        viewers: keys of :data:`VIEWERS`.
-        every: is asked in every n-th round only (slow ones that are not the point).
-    """
-
-    name: str
     server: Running
-    model: str
-    viewers: tuple[str, ...] = ("ohif", "slicer")
-    every: int = 1
+    viewers: tuple[str, ...]
 
 
 def first_mask(launch: Launch, logs: Path, threads: int) -> tuple[float, float]:
@@ -78,26 +67,23 @@ def warm_requests(
     """Ask every subject ``requests`` times after the warm-ups, taking turns.
 
     Returns:
-        subject -> viewer -> what was seen.
+        server -> viewer -> what was seen.
     """
-    seen = {one.name: {viewer: Samples() for viewer in one.viewers} for one in subjects}
+    seen = {one.server.launch.name: {viewer: Samples() for viewer in one.viewers} for one in subjects}
     for number in range(-WARM_UPS, requests):
         for one in subjects:
-            if number >= 0 and number % one.every:
-                continue
             for viewer in one.viewers:
-                sample = seen[one.name][viewer]
-                _ask_once(one, VIEWERS[viewer], sample if number >= 0 else Samples())
+                sample = seen[one.server.launch.name][viewer] if number >= 0 else Samples()
+                _ask_once(one.server, VIEWERS[viewer], sample)
         step()
     return seen
 
 
-def _ask_once(subject: Subject, ask: Ask, sample: Samples) -> None:
+def _ask_once(server: Running, ask: Ask, sample: Samples) -> None:
     """Send one request and note what it took."""
-    server = subject.server
     time.sleep(SETTLE_S)
     before = cpu_seconds(server.pid)
-    answer = ask(server.address, subject.model, server.launch.image)
+    answer = ask(server.address, server.launch.model, server.launch.image)
     sample.cpu_s.append(cpu_seconds(server.pid) - before)
     sample.wall_s.append(answer.seconds)
     if answer.latencies:
@@ -105,19 +91,18 @@ def _ask_once(subject: Subject, ask: Ask, sample: Samples) -> None:
     sample.nrrd = answer.nrrd
 
 
-def info_latency(server: Running, model: str, usual_s: float, times: int) -> dict[str, list[float]]:
+def info_latency(server: Running, usual_s: float, times: int) -> dict[str, list[float]]:
     """Seconds that ``/info/`` takes of an idle server, and asked while an inference runs.
 
     Args:
         server: the server.
-        model: what infers.
         usual_s: what an inference usually takes, to ask well inside it.
         times: how often.
     """
     idle = [ask_info(server.address) for _ in range(times)]
     busy = []
     for _ in range(times):
-        other = threading.Thread(target=ask_ohif, args=(server.address, model, server.launch.image))
+        other = threading.Thread(target=ask_ohif, args=(server.address, server.launch.model, server.launch.image))
         other.start()
         time.sleep(INTO_INFERENCE * usual_s)
         busy.append(ask_info(server.address))

@@ -18,7 +18,6 @@ _TITLES = {
     "ours_uncached": "ours, DICOM read each time",
     "ours_default": "ours, default model",
     "stock": "stock",
-    "stock_mirror": "stock, mirrored too",
 }
 
 
@@ -57,7 +56,6 @@ def ratios(result: Mapping[str, Any]) -> dict[str, float]:
         "warm_slicer": warm["stock"]["slicer"]["median_s"] / warm["ours"]["slicer"]["median_s"],
         "warm_ohif_cpu": _safe(warm["stock"]["ohif"]["cpu_median_s"], warm["ours"]["ohif"]["cpu_median_s"]),
         "warm_ohif_uncached": warm["stock"]["ohif"]["median_s"] / warm["ours_uncached"]["ohif"]["median_s"],
-        "warm_ohif_same_passes": warm["stock_mirror"]["ohif"]["median_s"] / warm["ours"]["ohif"]["median_s"],
         "first_mask": median(first["stock"]) / median(first["ours"]),
         "memory": memory["stock"] / memory["ours"],
         "info_while_busy": median(info["stock"]["busy"]) / median(info["ours"]["busy"]),

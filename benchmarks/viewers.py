@@ -73,3 +73,5 @@ def _post(url: str, params: dict[str, Any]) -> tuple[bytes, str]:
             return answer.read(), answer.headers["Content-Type"]
     except HTTPError as error:
         raise UnavailableError(f"{url} answered {error.code}: {error.read().decode()[:500]}") from None
+    except OSError as error:  # a timeout, or the server is gone
+        raise UnavailableError(f"{url} did not answer: {error}") from None

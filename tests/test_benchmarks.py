@@ -161,9 +161,7 @@ def test_steps_and_ratios() -> None:
     assert seen == {"pre": 0.1, "model_pre": 0.1, "model_network": 0.4, "http": pytest.approx(0.2)}
     fast, slow = Samples([0.5, 0.4, 9.0], [0.4] * 3), Samples([2.0, 1.0, 30.0], [2.0] * 3)
     by = {"ohif": fast, "slicer": fast}
-    warm = report.summary(
-        {"ours": by, "ours_uncached": by, "stock": {"ohif": slow, "slicer": slow}, "stock_mirror": {"ohif": slow}}
-    )
+    warm = report.summary({"ours": by, "ours_uncached": by, "stock": {"ohif": slow, "slicer": slow}})
     ratios = report.ratios(
         {
             "warm": warm,

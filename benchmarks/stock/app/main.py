@@ -42,23 +42,16 @@ class ZScoreForegroundd(MapTransform):
 
 
 class Slices(Inferer):
-    """A 2-D network over ``(1, C, I, J, K)``, slices along K in batches; the network wants rows (J) before columns (I).
+    """A 2-D network over ``(1, C, I, J, K)``, slices along K in batches; it wants rows (J) before columns (I)."""
 
-    With ``mirror`` every slice is also seen mirrored left to right, and the result is the mean *probability*.
-    """
-
-    def __init__(self, batch: int, mirror: bool) -> None:
-        self.batch, self.mirror = batch, mirror
+    def __init__(self, batch: int) -> None:
+        self.batch = batch
 
     def __call__(self, inputs: torch.Tensor, network: Callable[..., torch.Tensor], *_: Any, **__: Any) -> torch.Tensor:
-        """Return ``(1, 1, I, J, K)`` logits, or probabilities where mirrored."""
+        """Return ``(1, 1, I, J, K)`` logits."""
 
         def rows_first(slices: torch.Tensor, *_: Any) -> torch.Tensor:
-            pictures = slices.transpose(-1, -2).contiguous()
-            answer = network(pictures)
-            if self.mirror:
-                answer = (answer.sigmoid() + network(pictures.flip(-1)).flip(-1).sigmoid()) / 2
-            return answer.transpose(-1, -2)
+            return network(slices.transpose(-1, -2).contiguous()).transpose(-1, -2)
 
         inferer = SliceInferer(
             roi_size=tuple(inputs.shape[2:4]), sw_batch_size=self.batch, spatial_dim=2, overlap=0, progress=False
@@ -69,10 +62,10 @@ class Slices(Inferer):
 class Segmentation(BasicInferTask):
     """The task: load, orient, normalise, slices through the network, threshold, orient back, write."""
 
-    def __init__(self, path: str, batch: int, mirror: bool) -> None:
+    def __init__(self, path: str, batch: int) -> None:
         from tumorseg.networks.resunet import ResUNet
 
-        self.batch, self.mirror = batch, mirror
+        self.batch = batch
         super().__init__(
             path, ResUNet(in_channels=3), InferType.SEGMENTATION, LABELS, 3, "ResUNet in stock MONAI Label"
         )
@@ -88,29 +81,24 @@ class Segmentation(BasicInferTask):
 
     def inferer(self, data: Any = None) -> Inferer:
         """Slice by slice."""
-        return Slices(self.batch, self.mirror)
+        return Slices(self.batch)
 
     def post_transforms(self, data: Any = None) -> Sequence[Callable[..., Any]]:
         """Threshold, back to the orientation of the file."""
-        activation = [] if self.mirror else [Activationsd(keys="pred", sigmoid=True)]
         return [
-            *activation,
+            Activationsd(keys="pred", sigmoid=True),
             AsDiscreted(keys="pred", threshold=THRESHOLD),
             Restored(keys="pred", ref_image="image", invert_orient=True),
         ]
 
 
 class StockApp(MONAILabelApp):
-    """Two tasks with one network: ``resunet`` sees every slice once, ``resunet_mirror`` also its mirror image."""
+    """One task, ``resunet``."""
 
     def __init__(self, app_dir: str, studies: str, conf: dict[str, str]) -> None:
         sys.path.append(conf["lib"])
         super().__init__(app_dir, studies, conf, name="stock", labels=LABELS)
 
     def init_infers(self) -> dict[str, BasicInferTask]:
-        """Make both tasks."""
-        path, batch = self.conf["weights"], int(self.conf["batch"])
-        return {
-            "resunet": Segmentation(path, batch, mirror=False),
-            "resunet_mirror": Segmentation(path, batch, mirror=True),
-        }
+        """Make the task."""
+        return {"resunet": Segmentation(self.conf["weights"], int(self.conf["batch"]))}
