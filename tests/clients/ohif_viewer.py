@@ -46,16 +46,30 @@ _READ = """() => {
     for (let i = 0; i < all.length; i += 8192) text += String.fromCharCode(...all.subarray(i, i + 8192));
     return btoa(text);
   };
+  // Slice by slice: cornerstone keeps each in the smallest type that holds it, and its own way to join them takes
+  // the first one's type for all.
+  const slices = volume => {
+    const size = volume.dimensions[0] * volume.dimensions[1];
+    const all = new Float32Array(size * volume.imageIds.length);
+    volume.imageIds.forEach((id, k) => all.set(
+      window.cornerstone.cache.getImage(id).voxelManager.getScalarData(), k * size));
+    return all;
+  };
   const pack = volume => ({
     dimensions: Array.from(volume.dimensions), origin: Array.from(volume.origin),
     spacing: Array.from(volume.spacing), direction: Array.from(volume.direction),
-    voxels: bytes(Float32Array.from(volume.voxelManager.getCompleteScalarDataArray())),
+    voxels: bytes(slices(volume)),
   });
   const view = window.services.cornerstoneViewportService.getRenderingEngine().getViewports()[0];
   return {
     image: pack(window.cornerstone.cache.getVolume(view.getAllVolumeIds()[0])),
     labels: pack(window.services.segmentationService.getLabelmapVolume('1')),
   };
+}"""
+_SERIES_UID = """() => {
+  const { viewports, activeViewportId } = window.services.viewportGridService.getState();
+  const shown = viewports.get(activeViewportId).displaySetInstanceUIDs[0];
+  return window.services.displaySetService.getDisplaySetByUID(shown).SeriesInstanceUID;
 }"""
 _JUMP = """point => {
   for (const view of window.services.cornerstoneViewportService.getRenderingEngine().getViewports()) {
@@ -115,6 +129,11 @@ class Viewer:
         """Return the displayed image and the labelmap, each with the geometry that the viewer gives it."""
         said = self.page.evaluate(_READ)
         return _shown(said["image"]), _shown(said["labels"])
+
+    @property
+    def series_uid(self) -> str:
+        """The SeriesInstanceUID of the series in the active view."""
+        return str(self.page.evaluate(_SERIES_UID))
 
     def picture(self, path: Path, point_lps: NDArray[np.float64]) -> None:
         """Go to ``point_lps`` in all three planes and save a picture of the window."""

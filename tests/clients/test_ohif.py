@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
 
 from tests.clients.ohif_viewer import Viewer, chromium, viewer
 from tests.dicom.phantoms import GRIDS, as_displayed, grid_points, sample, write_dicom_series, write_enhanced_mr
-from tests.serving import EXTRA_MODELS, ROOT, live, read_label, tumour_mask
+from tests.orthanc import orthanc
+from tests.serving import EXTRA_MODELS, OHIF_PARAMS, ROOT, live, read_label, tumour_mask
 from tumorseg.geometry import Grid
 from tumorseg.registry import DEFAULT_MODEL
 
@@ -23,11 +27,10 @@ SAMPLE = ROOT / "sample_data"
 EXPECTED = SAMPLE / "expected" / "lgg_default.nii.gz"
 #: Where the pictures go; `docs` when they are to be renewed.
 PICTURES = os.environ.get("TUMORSEG_PICTURES")
-#: Single frames in the order of nothing, Enhanced MR with interleaved, reversed and shuffled frames.
-KINDS = ("single", "interleaved", "reversed", "shuffled")
 
 
 def _write(root: Path, name: str, kind: str) -> None:
+    """Write single frames in the order of nothing, or Enhanced MR with interleaved, reversed or shuffled frames."""
     grid = GRIDS[name]
     names = {"PatientName": f"{name}^{kind}", "PatientID": f"{name} {kind}", "SeriesDescription": "FLAIR"}
     if kind == "single":
@@ -81,6 +84,24 @@ def window(browser: Any, server: str) -> Iterator[Viewer]:
     ("kind", "name"), [*CASES, *(pytest.param(*case, marks=pytest.mark.slow) for case in MORE_CASES)]
 )
 def test_the_mask_in_the_viewer_lies_on_the_tumour(window: Viewer, kind: str, name: str) -> None:
+    _segment_and_compare(window, kind, name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["single", "interleaved"])
+def test_the_same_over_a_pacs(browser: Any, tmp_path: Path, kind: str) -> None:
+    _write(tmp_path / "files", "oblique", kind)
+    with (
+        orthanc(tmp_path / "orthanc", sorted((tmp_path / "files").rglob("*.dcm"))) as pacs,
+        live(pacs, tmp_path) as address,
+        viewer(browser, address) as window,
+    ):
+        _segment_and_compare(window, kind, "oblique")
+        assert window.strangers == set()
+
+
+def _segment_and_compare(window: Viewer, kind: str, name: str) -> None:
+    """Click through to the mask of a phantom and compare both volumes in the viewer with it."""
     window.open_study(f"{name}, {kind}")
     window.connect()
     window.auto_segment("threshold")
@@ -115,13 +136,24 @@ def test_the_sample_study_by_the_default_model(browser: Any, tmp_path: Path) -> 
         image, labels = window.read()
         tumour = labels.voxels > 0
         assert labels.grid.same_as(image.grid)
-        np.testing.assert_array_equal(tumour, _seen_from(expected > 0, where, labels.grid))
-        assert tumour.any()
+        wanted = _seen_from(expected > 0, where, labels.grid)
+        assert wanted.any()
+        # Another processor may round a voxel or two at the border to the other side of the threshold.
+        assert (tumour != wanted).sum() <= 1e-3 * wanted.sum()
         middle = grid_points(labels.grid)[tumour.ravel()].mean(axis=0)
         window.picture(tmp_path / "ohif-auto-segmentation.png", middle)
         assert window.errors == []
     if PICTURES:
         shutil.copy(tmp_path / "ohif-auto-segmentation.png", PICTURES)
+
+
+def _by_its_header(address: str, series_uid: str, scratch: Path) -> tuple[Any, Grid]:
+    """Ask for the same segmentation, and place it by the NRRD header that OHIF ignores."""
+    query = urlencode({"image": series_uid, "output": "image"})
+    form = urlencode({"params": json.dumps(OHIF_PARAMS)}).encode()
+    with urlopen(f"{address}/infer/{DEFAULT_MODEL}?{query}", data=form, timeout=300) as answer:
+        (scratch / "answer.nrrd").write_bytes(answer.read())
+    return read_label(scratch / "answer.nrrd")
 
 
 def _seen_from(mask: Any, own: Grid, grid: Grid) -> Any:

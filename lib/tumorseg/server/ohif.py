@@ -1,4 +1,4 @@
-"""OHIF 3.10 as it lies in MONAI Label's wheel, served below ``/ohif/`` with five corrections.
+"""OHIF 3.10 as it lies in MONAI Label's wheel, served below ``/ohif/`` with a few corrections.
 
 The files themselves are not touched: what is listed in ``CORRECTIONS`` is replaced in the copy that is sent.
 A file that does not hold the text (another wheel) is sent as it is, and the log says so.
