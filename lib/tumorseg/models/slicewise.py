@@ -7,8 +7,10 @@ The way of an image through :meth:`SlicewiseModel.predict`:
 3. pixels far from the size the network was trained on are resampled in the plane, nothing else is;
 4. z-score over the foreground, per channel;
 5. the box around the head is cut out of the air (:func:`tumorseg.transforms.crop.head_box`);
-6. its slices go through the network as they are and mirrored left to right; the two probabilities are averaged;
-7. cut, resampling and reorientation are undone on the *probability*, which is then compared with the threshold.
+6. its slices go through the network, where the model says so also mirrored left to right, and the two probabilities
+   are averaged;
+7. specks beside a lesion are taken off, where the model says so;
+8. cut, resampling and reorientation are undone on the *probability*, which is then compared with the threshold.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from tumorseg.errors import InputError, UnavailableError
 from tumorseg.geometry import Grid, resample, to_axial
 from tumorseg.models.base import Progress
 from tumorseg.models.channels import select_channels
+from tumorseg.transforms.components import specks
 from tumorseg.transforms.crop import head_box
 from tumorseg.transforms.intensity import zscore_foreground
 from tumorseg.types import FLAIR, T1, T1GD, Prediction, Segmentation, StudyImage
@@ -39,6 +42,8 @@ if TYPE_CHECKING:
 
 WEIGHTS = Path(__file__).parent / "weights"
 THRESHOLD = 0.5
+#: What is left out of the mask keeps some probability, but not enough to come back when it is resampled.
+BELOW_THRESHOLD = 0.49
 # TCGA-LGG was scanned with a field of view of 220 to 240 mm on 256 pixels; scale augmentation covers a quarter around.
 TRAINED_PIXEL_MM = 0.9
 PIXEL_TOLERANCE = 0.25
@@ -57,6 +62,8 @@ class SlicewiseSpec:
         channels: sequences, in order.
         labels: name -> value.
         stride: H and W are padded to a multiple of this.
+        mirror: whether the mirror image is looked at too (twice the work, a little more Dice).
+        min_part: connected parts smaller than this share of the largest are taken for specks and left out.
     """
 
     name: str
@@ -66,6 +73,8 @@ class SlicewiseSpec:
     channels: tuple[str, ...] = (T1, FLAIR, T1GD)
     labels: tuple[tuple[str, int], ...] = (("tumour", 1),)
     stride: int = 32
+    mirror: bool = True
+    min_part: float = 0.0
 
     @property
     def weights(self) -> Path:
@@ -128,6 +137,8 @@ class SlicewiseModel:
         probability = np.zeros(axial.grid.shape, np.float32)
         probability[:, rows, columns] = self._engine(prepared, progress)
         after = time.perf_counter()
+        small = specks(probability >= THRESHOLD, self.spec.min_part)
+        probability[small] = np.minimum(probability[small], BELOW_THRESHOLD)
         target = turn.grid(image.grid)
         if working is not target:
             probability = resample(probability, working, target)

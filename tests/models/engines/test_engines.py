@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -53,6 +54,7 @@ def test_every_slice_comes_back_once_and_in_its_place(weights):
 
 def test_the_mirrored_volume_gives_the_mirrored_answer(weights):
     spec, path = weights
+    spec = replace(spec, mirror=True)
     engine = OpenVinoEngine(spec, path)
     even = volume(width=96)
     assert np.abs(engine(even[..., ::-1].copy())[..., ::-1] - engine(even)).max() < 1e-4

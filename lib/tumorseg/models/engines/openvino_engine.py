@@ -1,7 +1,7 @@
 """Slices through OpenVINO on a CPU: two to three times as fast as eager PyTorch, in fp32, with the same numbers.
 
 The network is converted once for each file of weights and kept in the cache folder; from then on neither the
-conversion nor the import of PyTorch stands before the first mask. One slice and its mirror image are one request, and
+conversion nor the import of PyTorch stands before the first mask. One slice, with its mirror image, is one request, and
 as many requests run at once as the CPU likes (OpenVINO's throughput mode): small working sets stay in the caches.
 """
 
@@ -67,6 +67,8 @@ class OpenVinoEngine(SliceEngine):
             straight = inputs(index, index + 1)
             request = self._idle.get()
             try:
+                if not self.spec.mirror:
+                    return np.array(request.infer({0: straight})[0][:, 0])
                 answer = request.infer({0: np.concatenate([straight, straight[..., ::-1]])})[0][:, 0]
                 return np.asarray((answer[:1] + answer[1:, :, ::-1]) / 2)
             finally:

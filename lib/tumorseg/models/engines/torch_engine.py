@@ -45,7 +45,9 @@ class TorchEngine(SliceEngine):
         """See :meth:`SliceEngine.run`."""
         for start in range(0, count, BATCH):
             batch = torch.from_numpy(inputs(start, min(start + BATCH, count))).to(self.device)
-            probability = (self._probability(batch) + self._probability(batch.flip(-1)).flip(-1)) / 2
+            probability = self._probability(batch)
+            if self.spec.mirror:
+                probability = (probability + self._probability(batch.flip(-1)).flip(-1)) / 2
             keep(start, probability[:, 0].cpu().numpy())
 
     def _probability(self, batch: torch.Tensor) -> torch.Tensor:
