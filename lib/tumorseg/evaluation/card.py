@@ -85,7 +85,7 @@ def card_markdown(card: Mapping[str, Any]) -> str:
         "## Measured",
         "",
         "Volume Dice per patient (all slices together, threshold 0.5), bootstrap 95 % intervals over patients.",
-        "The validation patients chose the epoch; the test patients chose nothing.",
+        "The validation patients chose the epoch and what is done to the answer; the test patients chose nothing.",
         "",
         *_table(card["measured"]),
         "",
