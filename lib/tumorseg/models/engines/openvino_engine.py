@@ -12,10 +12,10 @@ import os
 import shutil
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
 from pathlib import Path
-from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any
+from threading import Lock
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -53,29 +53,47 @@ class OpenVinoEngine(SliceEngine):
         core = ov.Core()
         compiled = core.compile_model(_converted(core, spec, weights), "CPU", settings)
         streams = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
-        # Threads that each wait for one request, not OpenVINO's AsyncInferQueue: its destructor waits for callbacks
-        # while it holds the interpreter's lock that they need, and hangs the process now and then.
-        self._pool = ThreadPoolExecutor(streams, thread_name_prefix=f"openvino-{spec.name}")
-        self._idle: SimpleQueue[Any] = SimpleQueue()
-        for _ in range(streams):
-            self._idle.put(compiled.create_infer_request())
+        # Requests run at the same time in OpenVINO's own threads; Python touches them from one thread only, and their
+        # inputs are memory of OpenVINO's. AsyncInferQueue, and several Python threads that call infer(), both lock up
+        # now and then: one holds the interpreter and waits for the network, the other the network, for the interpreter.
+        self._requests = [compiled.create_infer_request() for _ in range(max(1, streams))]
+        self._inputs: list[ov.Tensor | None] = [None] * len(self._requests)
+        self._lock = Lock()
 
     def run(self, count: int, inputs: Inputs, keep: Keep) -> None:
         """See :meth:`SliceEngine.run`."""
-
-        def one(index: int) -> NDArray[np.float32]:
-            straight = inputs(index, index + 1)
-            request = self._idle.get()
+        running: deque[tuple[int, int]] = deque()  # (slice, request), the oldest first
+        with self._lock:
             try:
-                if not self.spec.mirror:
-                    return np.array(request.infer({0: straight})[0][:, 0])
-                answer = request.infer({0: np.concatenate([straight, straight[..., ::-1]])})[0][:, 0]
-                return np.asarray((answer[:1] + answer[1:, :, ::-1]) / 2)
-            finally:
-                self._idle.put(request)
+                for index in range(count):
+                    place = index % len(self._requests)
+                    if len(running) == len(self._requests):
+                        keep(*self._collect(*running.popleft()))
+                    self._start(place, inputs(index, index + 1))
+                    running.append((index, place))
+                while running:
+                    keep(*self._collect(*running.popleft()))
+            finally:  # an error on the way must not leave a request running into the next volume
+                for _, place in running:
+                    self._requests[place].wait()
 
-        for index, probability in enumerate(self._pool.map(one, range(count))):
-            keep(index, probability)
+    def _start(self, place: int, straight: NDArray[np.float32]) -> None:
+        """Begin one slice, ``(1, C, H, W)``, with its mirror image where the model wants it."""
+        batch = np.concatenate([straight, straight[..., ::-1]]) if self.spec.mirror else straight
+        tensor = self._inputs[place]
+        if tensor is None or tuple(tensor.shape) != batch.shape:
+            tensor = self._inputs[place] = ov.Tensor(ov.Type.f32, ov.Shape(batch.shape))
+            self._requests[place].set_input_tensor(0, tensor)
+        tensor.data[:] = batch
+        self._requests[place].start_async()
+
+    def _collect(self, index: int, place: int) -> tuple[int, NDArray[np.float32]]:
+        """Wait for one slice; its probability is ``(1, H, W)``."""
+        self._requests[place].wait()
+        answer = self._requests[place].get_output_tensor(0).data[:, 0]
+        if self.spec.mirror:
+            return index, np.asarray((answer[:1] + answer[1:, :, ::-1]) / 2)
+        return index, np.array(answer)
 
 
 def _converted(core: ov.Core, spec: SlicewiseSpec, weights: Path) -> ov.Model:
