@@ -1,4 +1,4 @@
-"""Slices through OpenVINO on a CPU, in fp32: the numbers of PyTorch in less time (``benchmarks/serving.py`` measures it).
+"""Slices through OpenVINO on a CPU, in fp32: PyTorch's numbers in less time (``benchmarks/serving.py`` measures it).
 
 The network is converted once for each file of weights and kept in the cache folder; from then on neither the
 conversion nor the import of PyTorch stands before the first mask. One slice, with its mirror image, is one request, and
