@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 MODELS: dict[str, str] = {
     "resunet": "tumorseg.models.resunet:build",
     "resunet25d": "tumorseg.models.resunet25d:build",
+    "unet": "tumorseg.models.unet:build",
+    "fcn32s": "tumorseg.models.fcn32s:build",
 }
 #: The model that is taken where none is named: the best on the frozen validation patients.
 DEFAULT_MODEL = "resunet25d"

@@ -90,6 +90,106 @@ class Segmentation:
 
 
 @dataclass(frozen=True, eq=False)
+class Instance:
+    """One detected (or annotated) object.
+
+    Attributes:
+        label: class name.
+        score: confidence in [0, 1]; 1 for an annotation.
+        box: ``(6,)`` corners ``(i0, j0, k0, i1, j1, k1)``, voxel index, half-open: voxel ``v`` covers ``[v, v + 1)``,
+            so a box around the one voxel (2, 3, 4) is ``(2, 3, 4, 3, 4, 5)`` and fractions are allowed. An affine
+            that speaks of voxel centres is given ``corner - 0.5``. A detection in one slice has ``k1 == k0 + 1``.
+        mask: ``(k, j, i)`` bool, the object itself, cut out of the grid at ``origin``.
+        origin: ``(k, j, i)`` index of the mask's first voxel in the grid.
+    """
+
+    label: str
+    score: float
+    box: NDArray[np.floating[Any]]
+    mask: NDArray[np.bool_]
+    origin: tuple[int, int, int]
+
+    def __post_init__(self) -> None:
+        if self.box.shape != (6,) or not (self.box[3:] > self.box[:3]).all():
+            raise InputError(f"expected a box (i0, j0, k0, i1, j1, k1) with some extent, got {self.box}")
+        if self.mask.ndim != 3 or self.mask.dtype.kind != "b":
+            raise InputError(f"expected a mask (k, j, i) of bool, got {self.mask.shape} {self.mask.dtype}")
+        if not 0 <= self.score <= 1:
+            raise InputError(f"expected a score in [0, 1], got {self.score}")
+
+    @property
+    def region(self) -> tuple[slice, slice, slice]:
+        """Where the mask lies in the grid, ``(k, j, i)``."""
+        k, j, i = (slice(start, start + size) for start, size in zip(self.origin, self.mask.shape, strict=True))
+        return k, j, i
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """Objects on a grid, the most certain first.
+
+    Attributes:
+        instances: any number, sorted by falling score on construction.
+        grid: shape ``(K, J, I)`` and affine of the image they lie on; every mask fits inside.
+        labels: class name -> value in a label map.
+    """
+
+    instances: tuple[Instance, ...]
+    grid: Grid
+    labels: Mapping[str, int]
+
+    def __post_init__(self) -> None:
+        for instance in self.instances:
+            if instance.label not in self.labels:
+                raise InputError(f"expected one of the classes {sorted(self.labels)}, got {instance.label!r}")
+            if any(s.start < 0 or s.stop > n for s, n in zip(instance.region, self.grid.shape, strict=True)):
+                raise InputError(f"a mask at {instance.origin} of {instance.mask.shape} is not inside {self.grid.shape}")
+        ordered = sorted(self.instances, key=lambda instance: -instance.score)
+        object.__setattr__(self, "instances", tuple(ordered))
+        object.__setattr__(self, "labels", MappingProxyType(dict(self.labels)))
+
+    def __len__(self) -> int:
+        return len(self.instances)
+
+    def label_map(self) -> Segmentation:
+        """All masks in one label map; where two overlap the more certain one is seen."""
+        import numpy as np
+
+        voxels = np.zeros(self.grid.shape, np.uint8 if max(self.labels.values(), default=0) < 256 else np.uint16)
+        for instance in reversed(self.instances):
+            voxels[instance.region][instance.mask] = self.labels[instance.label]
+        return Segmentation(voxels, self.grid, self.labels)
+
+
+@dataclass(frozen=True, eq=False)
+class SliceScores:
+    """What a classifier says of every slice of a volume.
+
+    Attributes:
+        scores: ``(K,)`` probability in [0, 1] that the slice shows what is looked for, along ``axis``.
+        axis: 0, 1 or 2 of ``(K, J, I)``: the image's axis that the slices are stacked along.
+        model: registry name.
+        version: identifies the weights.
+        notes: fallbacks and warnings.
+    """
+
+    scores: NDArray[np.floating[Any]]
+    axis: int
+    model: str
+    version: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of a model that is made of several: which model, which weights, what it did."""
+
+    model: str
+    version: str
+    result: str
+
+
+@dataclass(frozen=True, eq=False)
 class Prediction:
     """What a model answered, on the input's own grid, and how it came about.
 
@@ -99,6 +199,8 @@ class Prediction:
         version: identifies the weights (first 12 hex digits of their SHA-256).
         notes: fallbacks and warnings of the image and of the model.
         latencies: seconds by step (``pre``, ``network``, ``post``).
+        detections: the single objects, where the model finds objects; the segmentation is then their label map.
+        stages: the models behind this one, in the order of their work, where there are several.
     """
 
     segmentation: Segmentation
@@ -106,3 +208,5 @@ class Prediction:
     version: str
     notes: tuple[str, ...] = ()
     latencies: Mapping[str, float] = field(default_factory=dict)
+    detections: Detections | None = None
+    stages: tuple[Stage, ...] = ()

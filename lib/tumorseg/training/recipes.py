@@ -7,6 +7,9 @@ from tumorseg.training.config import Stage, TrainConfig
 RECIPES: dict[str, TrainConfig] = {
     "resunet": TrainConfig(loss="focal_tversky", stages=(Stage(0.6, 0.5, 96), Stage(1.0, 1.0, 192))),
     "resunet25d": TrainConfig(loss="dice_bce", stages=(Stage(0.55, 0.5, 96), Stage(1.0, 1.0, 192)), weight_decay=1e-2),
+    # The same as resunet, so that the three networks are compared and not their recipes.
+    "unet": TrainConfig(loss="focal_tversky", stages=(Stage(0.6, 0.5, 96), Stage(1.0, 1.0, 192))),
+    "fcn32s": TrainConfig(loss="focal_tversky", stages=(Stage(0.6, 0.5, 96), Stage(1.0, 1.0, 192))),
 }
 
 
