@@ -26,7 +26,15 @@ from tumorseg.geometry import Grid
 
 ROOT = Path(__file__).parents[1]
 #: The stand-in models of a test server: conf only, no request can name a factory.
-EXTRA_MODELS = "threshold=tests.support:build_bright,slow=tests.support:build_slow"
+EXTRA_MODELS = ",".join(
+    f"{name}=tests.support:build_{factory}"
+    for name, factory in {
+        "threshold": "bright",
+        "slow": "slow",
+        "blobs": "blobs",
+        "picture_blobs": "picture_blobs",
+    }.items()
+)
 #: The form that OHIF's panel sends with every auto-segmentation.
 OHIF_PARAMS = {
     "result_extension": ".nrrd",

@@ -1,4 +1,4 @@
-"""What several test rooms share: a small model that keeps the whole contract and needs no weights."""
+"""What several test rooms share: small models that keep the whole contract and need no weights."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ from tumorseg import registry
 from tumorseg.errors import InputError
 from tumorseg.models.base import Progress
 from tumorseg.models.channels import select_channels
-from tumorseg.types import FLAIR, Prediction, Segmentation, StudyImage
+from tumorseg.models.detection_options import DetectionOptions
+from tumorseg.models.linking import link_slices
+from tumorseg.types import FLAIR, Detections, Instance, Prediction, Segmentation, StudyImage
 
-#: What a server (another process) is told, so that it knows the stand-in too: ``--conf extra_models ...``.
-EXTRA_MODELS = "threshold=tests.support:build_threshold"
+#: What a server (another process) is told, so that it knows the stand-ins too: ``--conf extra_models ...``.
+EXTRA_MODELS = "threshold=tests.support:build_threshold,blobs=tests.support:build_blobs"
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,85 @@ def build_bright(weights: Path | str | None = None, device: str = "auto") -> Thr
 def build_slow(weights: Path | str | None = None, device: str = "auto") -> ThresholdModel:
     """Like :func:`build_threshold`, but an inference takes two seconds."""
     return ThresholdModel(pause=2.0, name="slow")
+
+
+@dataclass(frozen=True)
+class BlobDetector:
+    """A real detection model of the contract in models/base.py: an object is a bright blob of a slice.
+
+    Connected pixels of the slices ``k`` of the image itself that are at least as bright as the darkest class become
+    instances, linked over slices as every detection model does; the class goes by the brightest pixel.
+
+    Attributes:
+        classes: (name, value from which on a blob is of this class), ascending, in the units of the image.
+        full: the value at which a blob's score reaches 1; the score is its mean divided by this.
+        channels: the first one is looked at; ``("",)`` for a picture, whose first channel counts.
+        options: thresholds where a request names none. ``nms`` has nothing to do: blobs do not overlap.
+    """
+
+    classes: tuple[tuple[str, float], ...] = (("cyst", 500.0), ("tumor", 700.0))
+    full: float = 1000.0
+    name: str = "blobs"
+    description: str = "Finds bright blobs; for tests only."
+    channels: tuple[str, ...] = (FLAIR,)
+    dimension: int = 3
+    options: DetectionOptions = field(default_factory=DetectionOptions)
+
+    @property
+    def version(self) -> str:
+        """First 12 hex digits of the SHA-256 of what the answer depends on."""
+        return hashlib.sha256(f"{self.classes} {self.full}".encode()).hexdigest()[:12]
+
+    @property
+    def labels(self) -> dict[str, int]:
+        """Class name -> 1, 2, … in the order of ``classes``."""
+        return {name: value for value, (name, _) in enumerate(self.classes, start=1)}
+
+    def predict(
+        self, image: StudyImage, *, progress: Progress | None = None, options: DetectionOptions | None = None
+    ) -> Prediction:
+        """Find the blobs on the image's own grid."""
+        wanted = options or self.options
+        chosen = image if self.channels == ("",) else select_channels(image, self.channels)
+        seen = chosen.voxels[0]
+        per_slice = [self._slice(seen[k], k, wanted) for k in range(len(seen))]
+        if progress is not None:
+            progress(len(seen), len(seen))
+        lesions = link_slices(per_slice, iou=wanted.link, min_slices=wanted.min_slices)
+        found = Detections(lesions, image.grid, self.labels)
+        return Prediction(found.label_map(), self.name, self.version, chosen.notes, {"network": 0.0}, found)
+
+    def _slice(self, pixels: np.ndarray, k: int, wanted: DetectionOptions) -> list[Instance]:
+        """The blobs of one slice ``(J, I)``, the surest first."""
+        from scipy import ndimage
+
+        parts, _ = ndimage.label(pixels >= self.classes[0][1])
+        blobs = [
+            self._instance(pixels, parts == number, where, k)
+            for number, where in enumerate(ndimage.find_objects(parts), start=1)
+        ]
+        sure = sorted((blob for blob in blobs if blob.score >= wanted.score), key=lambda blob: -blob.score)
+        return sure[: wanted.max_instances]
+
+    def _instance(self, pixels: np.ndarray, blob: np.ndarray, where: tuple[slice, slice], k: int) -> Instance:
+        """One blob ``(J, I)`` bool with its class, score and box."""
+        (j, i), values = where, pixels[blob]
+        label = next(name for name, value in reversed(self.classes) if values.max() >= value)
+        box = np.array([i.start, j.start, k, i.stop, j.stop, k + 1], dtype=np.float64)
+        return Instance(
+            label, min(1.0, float(values.mean()) / self.full), box, blob[where][None], (k, j.start, i.start)
+        )
+
+
+def build_blobs(weights: Path | str | None = None, device: str = "auto") -> BlobDetector:
+    """Finds tumour and cyst of tests/dicom/phantoms.py."""
+    return BlobDetector()
+
+
+def build_picture_blobs(weights: Path | str | None = None, device: str = "auto") -> BlobDetector:
+    """Finds what is bright in a PNG or JPEG of 8 bits, grey or colour."""
+    classes = (("benign", 120.0), ("malignant", 200.0))
+    return BlobDetector(classes, 255.0, "picture_blobs", channels=("",), dimension=2)
 
 
 @contextmanager

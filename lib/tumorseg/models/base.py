@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol, runtime_checkable
 
+from tumorseg.models.detection_options import DetectionOptions
 from tumorseg.types import Prediction, StudyImage
 
 #: Called with (done, total) slices while a model works.
@@ -33,4 +34,21 @@ class Model(Protocol):
 
     def predict(self, image: StudyImage, *, progress: Progress | None = None) -> Prediction:
         """Segment ``image``; the result lies on the image's own grid, voxel for voxel."""
+        ...
+
+
+@runtime_checkable
+class DetectionModel(Model, Protocol):
+    """A model that finds single objects: its predictions hold ``detections`` beside their label map.
+
+    Attributes:
+        options: what it takes where a request says nothing.
+    """
+
+    options: DetectionOptions
+
+    def predict(
+        self, image: StudyImage, *, progress: Progress | None = None, options: DetectionOptions | None = None
+    ) -> Prediction:
+        """Find the objects in ``image``, with the given thresholds or its own."""
         ...
