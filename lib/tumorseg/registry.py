@@ -20,6 +20,8 @@ MODELS: dict[str, str] = {
     "resunet25d": "tumorseg.models.resunet25d:build",
     "unet": "tumorseg.models.unet:build",
     "fcn32s": "tumorseg.models.fcn32s:build",
+    "maskrcnn_brain": "tumorseg.models.maskrcnn_brain:build",
+    "maskrcnn_breast": "tumorseg.models.maskrcnn_breast:build",
 }
 #: The model that is taken where none is named: the best on the frozen validation patients.
 DEFAULT_MODEL = "resunet25d"

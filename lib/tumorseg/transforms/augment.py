@@ -60,7 +60,7 @@ def augment(
     """
     images = _drop_sequences(images, channels, flair, config, rng)
     images = _repeat_middle(images, channels, config, rng)
-    theta = _random_affine(len(images), images.shape[-1], size, zoom, config, rng).to(images.device)
+    theta = random_affine(len(images), images.shape[-1], size, zoom, config, rng).to(images.device)
     grid = F.affine_grid(theta, [len(images), 1, size, size], align_corners=False)
     if zoom < 1:  # average before sampling sparsely, or fine texture turns into noise
         factor = round(1 / zoom)
@@ -75,9 +75,7 @@ def _uniform(rng: torch.Generator, *shape: int, extent: float) -> Tensor:
     return (torch.rand(*shape, generator=rng) * 2 - 1) * extent
 
 
-def _random_affine(
-    batch: int, side: int, size: int, zoom: float, config: AugmentConfig, rng: torch.Generator
-) -> Tensor:
+def random_affine(batch: int, side: int, size: int, zoom: float, config: AugmentConfig, rng: torch.Generator) -> Tensor:
     """``(B, 2, 3)`` affines in the normalised coordinates of :func:`affine_grid`, output to input."""
     angle = _uniform(rng, batch, extent=math.radians(config.rotation_degrees))
     scale = 2 ** _uniform(rng, batch, extent=config.log2_scale) * size / (zoom * side)
