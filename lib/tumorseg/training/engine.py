@@ -57,6 +57,9 @@ class Trainer:
         minutes: a time budget that the learning rate follows instead of the number of epochs.
     """
 
+    #: What the history calls the figure that is shown beside the validation loss.
+    score = "valid_dice"
+
     def __init__(
         self,
         network: nn.Module,
@@ -121,7 +124,7 @@ class Trainer:
                 break
         started = time.monotonic()
         zoom = self.config.stage(self.progress()).zoom
-        valid_loss, valid_dice = self.validate(validation, zoom)
+        valid_loss, score = self.validate(validation, zoom)
         self.seconds += time.monotonic() - started
         row = {
             "epoch": self.epoch,
@@ -130,7 +133,7 @@ class Trainer:
             "zoom": zoom,
             "train_loss": round(float(np.mean(losses)), 5),
             "valid_loss": round(valid_loss, 5),
-            "valid_dice": round(valid_dice, 5),
+            self.score: round(score, 5),
         }
         self._keep(row)
         self.epoch += 1

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from tumorseg.networks.gate import pool_cells
+
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 # Abraham and Khan 2019, "A novel focal Tversky loss function with improved attention U-Net for lesion segmentation":
@@ -15,6 +17,7 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 TVERSKY_ALPHA = 0.7
 FOCAL_GAMMA = 0.75
 SMOOTH = 1.0
+FULL_CELL = 16
 
 
 def tversky_index(logits: Tensor, target: Tensor, alpha: float = TVERSKY_ALPHA, smooth: float = SMOOTH) -> Tensor:
@@ -37,4 +40,16 @@ def dice_bce(logits: Tensor, target: Tensor) -> Tensor:
     return overlap + F.binary_cross_entropy_with_logits(logits.float(), target)
 
 
-LOSSES: dict[str, Loss] = {"focal_tversky": focal_tversky, "dice_bce": dice_bce}
+def gate_bce(cells: Tensor, target: Tensor) -> Tensor:
+    """Cross-entropy of the slice (does it show tumour?) plus that of every cell of the gate's map.
+
+    ``cells`` are ``(B, 1, h, w)`` logits; a cell counts fully where ``1 / FULL_CELL`` of its pixels are tumour.
+    """
+    size = (target.shape[-2] // cells.shape[-2], target.shape[-1] // cells.shape[-1])
+    share = (FULL_CELL * F.avg_pool2d(target, size)).clamp(max=1)
+    shown = (target.amax(dim=(1, 2, 3), keepdim=True) >= 0.5).float()
+    whole = F.binary_cross_entropy_with_logits(pool_cells(cells), shown)
+    return whole + F.binary_cross_entropy_with_logits(cells.float(), share)
+
+
+LOSSES: dict[str, Loss] = {"focal_tversky": focal_tversky, "dice_bce": dice_bce, "gate_bce": gate_bce}

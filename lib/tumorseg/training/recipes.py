@@ -9,6 +9,13 @@ RECIPES: dict[str, TrainConfig] = {
     "resunet25d": TrainConfig(loss="dice_bce", stages=(Stage(0.55, 0.5, 96), Stage(1.0, 1.0, 192)), weight_decay=1e-2),
     # The same as resunet, so that the three networks are compared and not their recipes.
     "unet": TrainConfig(loss="focal_tversky", stages=(Stage(0.6, 0.5, 96), Stage(1.0, 1.0, 192))),
+    "gate": TrainConfig(
+        loss="gate_bce",
+        tumour_fraction=0.5,
+        learning_rate=6e-4,
+        weight_decay=1e-2,
+        stages=(Stage(0.4, 0.5, 96), Stage(1.0, 1.0, 192)),
+    ),
     "fcn32s": TrainConfig(loss="focal_tversky", stages=(Stage(0.6, 0.5, 96), Stage(1.0, 1.0, 192))),
 }
 
