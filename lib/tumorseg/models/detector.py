@@ -130,7 +130,7 @@ class DetectorModel:
         turn = to_axial(image.grid)
         grey, notes = grey_slices(image, self.spec.preference)
         axial = turn.apply(grey)
-        box = Letterbox(*axial.shape[1:], self.spec.side)
+        box = Letterbox(axial.shape[1], axial.shape[2], self.spec.side)
         before = time.perf_counter()
         found = self._look(axial, box, chosen, progress)
         after = time.perf_counter()

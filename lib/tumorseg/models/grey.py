@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -46,7 +46,7 @@ def grey_slices(
     return ((voxels.astype(np.float32) - np.float32(black)) / np.float32(width)).clip(0, 1), notes
 
 
-def _choose(image: StudyImage, preference: tuple[str, ...]) -> tuple[NDArray[np.generic], tuple[str, ...]]:
+def _choose(image: StudyImage, preference: tuple[str, ...]) -> tuple[NDArray[Any], tuple[str, ...]]:
     named = [name for name in image.channels if name]
     if not named and len(image.channels) == 3:
         return np.tensordot(LUMA, image.voxels.astype(np.float32), 1), ()

@@ -98,11 +98,10 @@ def lite_name(name: str) -> str:
     if not block:
         first, _, rest = name.partition(".")
         return f"{_ENDS.get(first, first)}.{rest}"
-    index = int(block[1])
-    for stage, count in enumerate(LITE0_STAGES):
-        if index < count:
-            break
-        index -= count
+    index, stage = int(block[1]), 0
+    while index >= LITE0_STAGES[stage]:
+        index -= LITE0_STAGES[stage]
+        stage += 1
     names = _PLAIN if stage == 0 else _EXPANDING
     return f"blocks.{stage}.{index}.{names.get(block[2], block[2])}.{block[3]}"
 

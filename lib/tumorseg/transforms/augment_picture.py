@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -31,7 +31,9 @@ class PictureAugment:
         erase: probability that a rectangle becomes grey (Zhong et al. 2020, random erasing).
     """
 
-    geometry: AugmentConfig = AugmentConfig(rotation_degrees=25, log2_scale=0.45, shear=0.08, shift=0.1)
+    geometry: AugmentConfig = field(
+        default_factory=lambda: AugmentConfig(rotation_degrees=25, log2_scale=0.45, shear=0.08, shift=0.1)
+    )
     upside_down: float = 0.0
     gamma: float = 0.5
     contrast: float = 0.3

@@ -62,4 +62,5 @@ class Letterbox:
         (top, left), (height, width) = self.corner, self.size
         scale = np.array([self.width / width, self.height / height] * 2)
         moved = (np.asarray(boxes, np.float64).reshape(-1, 4) - [left, top, left, top]) * scale
-        return moved.clip(0, [self.width, self.height] * 2)
+        inside: NDArray[np.float64] = moved.clip(0, [self.width, self.height] * 2)
+        return inside

@@ -142,4 +142,4 @@ def _masks(
         features = heads.mask_head(heads.mask_roi_pool(view, boxes, [(side, side)] * len(boxes)))
         logits = heads.mask_predictor(features)[torch.arange(len(classes)), classes]
         total = total + (logits.flip(-1) if index else logits).sigmoid()
-    return list((total / len(maps)).split(counts))
+    return list(torch.split(total / len(maps), counts))

@@ -86,7 +86,7 @@ def _class(name: str, labels: Sequence[str], picture: str) -> int:
 def _example(
     name: str, images: NDArray[np.float32], masks: NDArray[np.bool_], classes: NDArray[np.int64], side: int
 ) -> Example:
-    box = Letterbox(*images.shape[-2:], side)
+    box = Letterbox(images.shape[-2], images.shape[-1], side)
     square = (box.apply(torch.from_numpy(np.ascontiguousarray(images))) * 255).round().to(torch.uint8).numpy()
     flat = box.apply(torch.from_numpy(masks.astype(np.float32))).numpy() >= 0.5
     kept = flat.any((1, 2))

@@ -65,7 +65,8 @@ class DetectionTrainer:
         config = self.config
         sampler = PictureSampler(examples, self.side, config.empty_fraction, config.augment, self.rng, self.torch_rng)
         while self.step < config.steps:
-            started, sums = time.monotonic(), {}
+            started = time.monotonic()
+            sums: dict[str, float] = {}
             count = min(config.steps_per_epoch, config.steps - self.step)
             for _ in range(count):
                 for name, value in self._train_step(sampler).items():
