@@ -33,6 +33,13 @@ DATASETS: dict[str, str] = {
     "nifti_pairs": "tumorseg.io.pairs:NiftiPairs",
 }
 
+#: name -> "module:constant"; a tumorseg.annotations.format.AnnotationFormat. The first that fits a folder reads it.
+ANNOTATIONS: dict[str, str] = {
+    "kaggle_3m": "tumorseg.annotations.formats:KAGGLE_3M",
+    "mask_folders": "tumorseg.annotations.formats:MASK_FOLDERS",
+    "via": "tumorseg.annotations.formats:VIA",
+}
+
 #: name -> "module:function"; a function takes a tumorseg.metrics.pair.Pair and returns a number, NaN where undefined.
 METRICS: dict[str, str] = {
     "dice": "tumorseg.metrics.overlap:dice",

@@ -1,0 +1,68 @@
+"""Putting a set together: ids, sizes and problems, the same for every format."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from tumorseg.annotations.types import Problem
+from tumorseg.errors import InputError
+
+#: Folder names that say to which part of a split the pictures in it belong.
+SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+
+
+class Problems:
+    """What was found wrong while a set is read."""
+
+    def __init__(self) -> None:
+        self._found: list[Problem] = []
+
+    def __iter__(self) -> Iterator[Problem]:
+        return iter(self._found)
+
+    def hard(self, file: Path, kind: str, message: object) -> None:
+        """Note what makes a picture or a region unusable."""
+        self._found.append(Problem(file, kind, _without_file(file, message), hard=True))
+
+    def soft(self, file: Path, kind: str, message: object) -> None:
+        """Note what a person should know of."""
+        self._found.append(Problem(file, kind, _without_file(file, message)))
+
+
+def picture_ids(root: Path, files: Sequence[Path]) -> dict[Path, str]:
+    """Return file -> id, the path below ``root`` without the ending; with it where two would be called the same."""
+    stems = {file: _below(root, file).with_suffix("").as_posix() for file in files}
+    count = Counter(stems.values())
+    return {file: stem if count[stem] == 1 else f"{stem}_{file.suffix[1:].lower()}" for file, stem in stems.items()}
+
+
+def split_of(root: Path, file: Path) -> str | None:
+    """Return the part of a split that the folders between ``root`` (included) and ``file`` name, None for none."""
+    folders = (root.resolve().name, *_below(root, file).parts[:-1])
+    return next((SPLITS[name.lower()] for name in reversed(folders) if name.lower() in SPLITS), None)
+
+
+def size_on_disk(file: Path, problems: Problems) -> tuple[int, int] | None:
+    """Return (width, height) of a picture, None where it cannot be read, which is noted."""
+    from tumorseg.annotations.image_file import picture_size
+
+    if not file.is_file():
+        problems.hard(file, "missing_picture", "annotated, but there is no such file; add it or remove the annotation")
+        return None
+    try:
+        return picture_size(file)
+    except InputError as error:
+        problems.hard(file, "unreadable_picture", error)
+        return None
+
+
+def _below(root: Path, file: Path) -> Path:
+    return file.relative_to(root) if file.is_relative_to(root) else Path(file.name)
+
+
+def _without_file(file: Path, message: object) -> str:
+    """Drop the file's name from the beginning of a message: a problem says it anyway."""
+    text = str(message)
+    return text.removeprefix(f"{file}: ").removeprefix(f"{file} ")
