@@ -10,7 +10,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors.torch import load_file
 
@@ -24,7 +23,7 @@ from tumorseg.training.checkpoint import save_weights
 from tumorseg.training.data import load_volumes
 from tumorseg.training.engine import FitResult, Report, Trainer
 from tumorseg.training.recipes import recipe
-from tumorseg.training.splits import Split, load_split
+from tumorseg.training.splits import Split, load_split, random_split
 
 
 @dataclass(frozen=True)
@@ -71,12 +70,7 @@ def choose_split(data: Kaggle3m, name: str, seed: int) -> Split:
                 "both are needed. Pass --split random for a folder of other patients"
             )
         return Split(*kept)
-    if len(data) < 2:
-        raise InputError(f"expected at least 2 patients to split into training and validation, got {len(data)}")
-    order = [data.patients[i] for i in np.random.default_rng(seed).permutation(len(data))]
-    held = max(1, round(0.15 * len(order)))
-    test = order[held : 2 * held] if len(order) >= 6 else []
-    return Split(tuple(order[held + len(test) :]), tuple(order[:held]), tuple(test))
+    return random_split(data.patients, seed)
 
 
 def train(model: str, data: Path, out: Path, options: TrainOptions, report: Report | None = None) -> FitResult:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from tumorseg.errors import InputError, NotFoundError
 
@@ -29,6 +32,20 @@ class Split:
             raise NotFoundError(f"unknown subset {name!r}; known: train, validation, test")
         patients: tuple[str, ...] = getattr(self, name)
         return patients
+
+
+def random_split(ids: Sequence[str], seed: int, parts: tuple[float, float] = (0.15, 0.15)) -> Split:
+    """Draw a split: ``parts`` are the shares of validation and test; fewer than six leave nothing to test on.
+
+    Raises:
+        InputError: there are fewer than two to split.
+    """
+    if len(ids) < 2:
+        raise InputError(f"expected at least 2 patients to split into training and validation, got {len(ids)}")
+    order = [ids[i] for i in np.random.default_rng(seed).permutation(len(ids))]
+    held = max(1, round(parts[0] * len(order)))
+    test = order[held : held + round(parts[1] * len(order))] if len(order) >= 6 else []
+    return Split(tuple(order[held + len(test) :]), tuple(order[:held]), tuple(test))
 
 
 def load_split(path: Path | str = "lgg") -> Split:
