@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tumorseg.errors import InputError
-from tumorseg.geometry import Grid, affine_from_parts, flip_ras_lps, resample, to_axial
+from tumorseg.geometry import Grid, affine_from_parts, flip_ras_lps, oriented_box, resample, to_axial
 
 AXIS_ALIGNED = [
     (permutation, signs)
@@ -114,3 +114,39 @@ def test_same_as_compares_places_not_numbers():
 def test_impossible_grids_are_refused(shape, affine):
     with pytest.raises(InputError):
         Grid(shape, affine)
+
+
+def _edges(grid, box):
+    """The corners of a voxel box in mm, from the affine alone."""
+    ends = itertools.product(*zip(box[:3], box[3:], strict=True))
+    return np.array([(grid.affine @ [*(np.array(end) - 0.5), 1])[:3] for end in ends])
+
+
+BOXES = [np.array([2, 1, 0, 3, 2, 1]), np.array([0.25, 1.5, 2, 4.75, 3.5, 3])]
+
+
+@pytest.mark.parametrize("box", BOXES, ids=["one voxel", "fractions"])
+@pytest.mark.parametrize("turn", [np.eye(3), rotated()], ids=["straight", "oblique"])
+@pytest.mark.parametrize(("permutation", "signs"), AXIS_ALIGNED)
+def test_a_box_in_the_patient_has_the_corners_of_its_voxels(permutation, signs, turn, box):
+    grid = axis_aligned(permutation, signs)
+    grid = Grid(grid.shape, np.block([[turn, np.zeros((3, 1))], [np.zeros(3), 1]]) @ grid.affine)
+    placed = oriented_box(grid, box)
+    found, expected = placed.corners(), _edges(grid, box)
+    assert np.allclose(sorted(map(tuple, found.round(6))), sorted(map(tuple, expected.round(6))))
+    assert np.allclose(placed.axes.T @ placed.axes, np.eye(3))
+    assert np.linalg.det(placed.axes) > 0
+    assert np.allclose(placed.size, (box[3:] - box[:3]) * grid.spacing)
+    assert np.allclose(np.abs((placed.axes * grid.direction).sum(axis=0)), 1)
+
+
+def test_a_box_on_a_sheared_grid_is_around_all_of_it():
+    affine = np.eye(4)
+    affine[1, 2] = 0.4  # a gantry tilt
+    grid = Grid((6, 8, 9), affine)
+    placed = oriented_box(grid, np.array([1, 2, 0, 5, 6, 5]))
+    corners = _edges(grid, np.array([1, 2, 0, 5, 6, 5]))
+    along = (corners - placed.centre) @ placed.axes
+    assert np.allclose(along.max(axis=0), placed.size / 2)
+    assert np.allclose(along.min(axis=0), -placed.size / 2)
+    assert np.allclose(placed.size, [4, 4 + 5 * 0.4, 5])

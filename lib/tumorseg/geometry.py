@@ -106,6 +106,50 @@ class Grid:
         return self.shape == other.shape and bool(np.abs(self.corners() - other.corners()).max() <= tolerance_mm)
 
 
+@dataclass(frozen=True, eq=False)
+class OrientedBox:
+    """A rectangular box in the patient.
+
+    Attributes:
+        centre: ``(3,)`` LPS mm.
+        size: ``(3,)`` mm, edge to edge, along the axes.
+        axes: ``(3, 3)``; *columns* are the unit vectors of the edges in LPS, at right angles and right-handed.
+    """
+
+    centre: NDArray[np.float64]
+    size: NDArray[np.float64]
+    axes: NDArray[np.float64]
+
+    def corners(self) -> NDArray[np.float64]:
+        """LPS mm of the eight corners, ``(8, 3)``."""
+        return np.asarray(self.centre + (_EIGHT_CORNERS - 0.5) * self.size @ self.axes.T)
+
+
+def oriented_box(grid: Grid, box: NDArray[Any]) -> OrientedBox:
+    """Put a voxel box into the patient, edge for edge: its eight corners are those of the outermost voxels.
+
+    On a sheared grid (gantry tilt), where a box of voxels is not rectangular, it is the smallest rectangular box around
+    it that keeps the direction of i and the plane of i and j.
+
+    Args:
+        grid: where the voxels lie.
+        box: ``(6,)`` half-open corners ``(i0, j0, k0, i1, j1, k1)``, as of :class:`tumorseg.types.Instance`.
+    """
+    low, high = np.asarray(box, dtype=np.float64).reshape(2, 3)
+    # A voxel covers [v, v + 1), and the affine speaks of its centre.
+    corners = grid.points(low + _EIGHT_CORNERS * (high - low) - 0.5)
+    axes, triangle = np.linalg.qr(grid.direction)
+    axes = axes * np.sign(np.diag(triangle))
+    if np.linalg.det(axes) < 0:  # a box is the same from either end, and viewers take right-handed axes only
+        axes = axes * np.array([1.0, 1.0, -1.0])
+    along = corners @ axes
+    first, last = along.min(axis=0), along.max(axis=0)
+    return OrientedBox(axes @ ((first + last) / 2), last - first, axes)
+
+
+_EIGHT_CORNERS = np.array([(i, j, k) for i in (0.0, 1.0) for j in (0.0, 1.0) for k in (0.0, 1.0)])
+
+
 @dataclass(frozen=True)
 class Reorientation:
     """An exact change of axis order and signs, and its exact inverse. No voxel is interpolated.

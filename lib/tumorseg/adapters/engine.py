@@ -1,17 +1,21 @@
-"""From an image id to an answer: read the study, ask the model, write the label map. No MONAI pipeline, no strings."""
+"""From an image id to an answer: read the study, ask the model, write the label map or the boxes. No MONAI pipeline."""
 
 from __future__ import annotations
 
 import re
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tumorseg.adapters.images import ImageCache
 from tumorseg.adapters.models import ModelPool
-from tumorseg.adapters.wire import DTYPES, InferResult, ResultFormat
+from tumorseg.adapters.wire import DTYPES, MARKUPS, InferResult, ResultFormat
 from tumorseg.errors import InputError
+from tumorseg.models.base import DetectionModel
+from tumorseg.models.findings import as_json, as_markups
+from tumorseg.models.lesions import measure
 from tumorseg.models.regrid import regrid
 
 if TYPE_CHECKING:
@@ -22,6 +26,8 @@ if TYPE_CHECKING:
     from tumorseg.config import AppConfig
     from tumorseg.geometry import Grid
     from tumorseg.models.base import Model
+    from tumorseg.models.detection_options import DetectionOptions
+    from tumorseg.models.lesions import Lesion
     from tumorseg.types import Prediction, Segmentation, StudyImage
 
 # What may stand in a file name that a viewer stores; series UIDs and most file names pass unchanged.
@@ -37,11 +43,11 @@ class Engine:
         self._images = ImageCache(source, config.image_cache_mb)
 
     def infer(self, model: str, image_id: str, wanted: ResultFormat) -> InferResult:
-        """Segment an image of the source; the label map lies on the grid of exactly this image.
+        """Segment an image of the source, or find what is in it; the answer lies on the grid of exactly this image.
 
         Raises:
             NotFoundError: the model is not served, or there is no such image.
-            InputError: the image cannot be used by this model.
+            InputError: the image cannot be used by this model, or it cannot give the answer that is wanted.
             UnavailableError: too many requests wait.
         """
         self.source.entry(image_id)
@@ -77,15 +83,45 @@ class Engine:
         """Time the steps of one request and put its answer together."""
         begin = time.perf_counter()
         model = self.models.get(name)
+        options = detection_options(model, wanted)
         image, displayed = read(model.channels)
         seen = time.perf_counter()
         with self.models.using(name) as model:
-            prediction = regrid(model.predict(image), displayed)
+            found = model.predict(image, options=options) if isinstance(model, DetectionModel) else model.predict(image)
+            prediction = regrid(found, displayed)
         done = time.perf_counter()
-        data = encode(prediction.segmentation, wanted)
+        found_here = prediction.detections
+        lesions = measure(found_here, spacing_known=image.spacing_known) if found_here is not None else ()
+        data, extension = _file(prediction.segmentation, lesions, wanted)
         steps = {"pre": seen - begin, "infer": done - seen, "write": time.perf_counter() - done}
         params = _params(model, prediction, steps)
-        return InferResult(data, f"{_UNSAFE.sub('_', title)}{wanted.extension}", params)
+        if options is not None:
+            params |= {"detections": [as_json(lesion) for lesion in lesions], "detection_options": asdict(options)}
+        return InferResult(data, f"{_UNSAFE.sub('_', title)}{extension}", params)
+
+
+def detection_options(model: Model, wanted: ResultFormat) -> DetectionOptions | None:
+    """Return the thresholds of a request to a model that finds objects, None for any other model.
+
+    Raises:
+        InputError: boxes are wanted of a model that has none, or a threshold is out of its range.
+    """
+    if isinstance(model, DetectionModel):
+        return model.options.with_values(**wanted.thresholds)
+    if wanted.extension in MARKUPS:
+        raise InputError(
+            f"{model.name} segments and finds no boxes: ask for a label map (.nrrd), not {wanted.extension}"
+        )
+    return None
+
+
+def _file(segmentation: Segmentation, lesions: tuple[Lesion, ...], wanted: ResultFormat) -> tuple[bytes, str]:
+    """Return the answer as the content of a file, and the file's ending."""
+    if wanted.extension in MARKUPS:
+        return as_markups(lesions), wanted.extension
+    if wanted.boxes and lesions:  # 3D Slicer takes markups without any box for a damaged file; an empty mask it shows
+        return as_markups(lesions), MARKUPS[0]
+    return encode(segmentation, wanted), wanted.extension
 
 
 def encode(segmentation: Segmentation, wanted: ResultFormat) -> bytes:
@@ -129,6 +165,7 @@ def _mean_index(mask: NDArray[np.bool_], axis: int, total: int) -> float:
 def _params(model: Model, prediction: Prediction, steps: dict[str, float]) -> dict[str, Any]:
     """Say what the answer is, in the words that MONAI Label's clients look for, and what a reader should know."""
     latencies = {**steps, "total": sum(steps.values()), **{f"model_{k}": v for k, v in prediction.latencies.items()}}
+    stages = {"stages": [asdict(stage) for stage in prediction.stages]} if prediction.stages else {}
     return {
         "label_names": dict(model.labels),
         "latencies": {step: round(seconds, 4) for step, seconds in latencies.items()},
@@ -136,4 +173,5 @@ def _params(model: Model, prediction: Prediction, steps: dict[str, float]) -> di
         "model": prediction.model,
         "version": prediction.version,
         "notes": list(prediction.notes),
+        **stages,
     }

@@ -10,6 +10,7 @@ from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 
 from tumorseg.adapters.engine import Engine
 from tumorseg.adapters.models import describe
+from tumorseg.adapters.sources import suffix_of
 from tumorseg.adapters.wire import FORBIDDEN, InferResult, parse_params
 
 
@@ -23,7 +24,7 @@ class ModelTask(InferTask):  # type: ignore[misc]
     def __init__(self, engine: Engine, name: str) -> None:
         self._engine, self._model_name = engine, name
         said = describe(engine.models.get(name))
-        super().__init__(InferType.SEGMENTATION, said["labels"], said["dimension"], said["description"])
+        super().__init__(InferType(said["type"]), said["labels"], said["dimension"], said["description"])
         self._said = said
 
     def info(self) -> dict[str, Any]:
@@ -41,11 +42,12 @@ class ModelTask(InferTask):  # type: ignore[misc]
             result = self._engine.infer_file(self._model_name, Path(request["image"]), wanted)
         else:
             result = self._engine.infer(self._model_name, str(request["image"]), wanted)
-        return _keep(result, wanted.extension), result.params
+        return _keep(result), result.params
 
 
-def _keep(result: InferResult, extension: str) -> str:
+def _keep(result: InferResult) -> str:
     """Write the answer where the route looks for it."""
-    with tempfile.NamedTemporaryFile(prefix="tumorseg-", suffix=extension, delete=False) as file:
+    suffix = suffix_of(Path(result.name))
+    with tempfile.NamedTemporaryFile(prefix="tumorseg-", suffix=suffix, delete=False) as file:
         file.write(result.data)
         return file.name

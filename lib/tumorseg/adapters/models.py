@@ -14,7 +14,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tumorseg.adapters.wire import settings
 from tumorseg.errors import NotFoundError, TumorSegError, UnavailableError
+from tumorseg.models.base import DetectionModel
 from tumorseg.registry import resolve
 
 if TYPE_CHECKING:
@@ -92,13 +94,14 @@ class ModelPool:
 
 
 def describe(model: Model) -> dict[str, Any]:
-    """Describe a model as ``GET /info/`` does; nothing in it can be changed by a request, so config is empty."""
+    """Describe a model as ``GET /info/`` does; config is what a request may set, nothing for most models."""
+    config = settings(model.options) if isinstance(model, DetectionModel) else {}
     return {
-        "type": "segmentation",
+        "type": "detection" if config else "segmentation",
         "labels": dict(model.labels),
         "dimension": model.dimension,
         "description": model.description,
         "version": model.version,
         "channels": list(model.channels),
-        "config": {},
+        "config": config,
     }

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import uuid
+from dataclasses import replace
 from enum import StrEnum
 from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Form, Request, UploadFile
 from fastapi.responses import JSONResponse, Response
 
-from tumorseg.adapters.wire import InferResult, parse_params
+from tumorseg.adapters.wire import InferResult, ResultFormat, parse_params
 from tumorseg.adapters.workplace import Workplace
 from tumorseg.errors import InputError
 from tumorseg.server.common import Place, received
@@ -50,20 +51,30 @@ def infer(
     """Segment ``image`` (an id, never a path), the image of a session, or the file sent along.
 
     The answer is the label map (``output=image``), its description (``json``) or both as
-    ``multipart/form-data`` (``all``), on the grid of exactly the image that was asked for.
+    ``multipart/form-data`` (``all``), on the grid of exactly the image that was asked for. Models that find objects
+    describe them under ``detections``, and send them as boxes instead of the label map where ``params`` asks for the
+    ``result_extension`` ``.json``, or for ``boxes`` in the answer of both.
     """
     if label is not None:
         raise InputError("no served model takes a label as input: leave the part 'label' out")
     if output is Output.dicom_seg:
         raise InputError("DICOM SEG is not offered by this server: ask for output=image, json or all")
-    return _respond(_run(place, sessions, model, image, session_id, params, file), output)
+    wanted = parse_params(params)
+    if output is Output.image:
+        wanted = replace(wanted, boxes=False)
+    return _respond(_run(place, sessions, model, image, session_id, wanted, file), output)
 
 
 def _run(
-    place: Workplace, sessions: Sessions, model: str, image: str, session_id: str, params: str, file: UploadFile | None
+    place: Workplace,
+    sessions: Sessions,
+    model: str,
+    image: str,
+    session_id: str,
+    wanted: ResultFormat,
+    file: UploadFile | None,
 ) -> InferResult:
     """Find out what is to be segmented and do it."""
-    wanted = parse_params(params)
     if session_id:
         with sessions.image(session_id) as path:
             return place.engine.infer_file(model, path, wanted)

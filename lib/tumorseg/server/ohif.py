@@ -51,6 +51,17 @@ CORRECTIONS = (
         "'http://' + window.location.host.split(':')[0] + ':8000/'",
         "window.location.origin + '/'",
     ),
+    # Models that find objects are offered like those that segment: their answer to the panel is a label map too.
+    Correction(
+        "*.bundle.*.js",
+        "all_model_names.filter(m => all_models[m].type === 'segmentation')",
+        "all_model_names.filter(m => ['segmentation', 'detection'].includes(all_models[m].type))",
+    ),
+    Correction(
+        "*.bundle.*.js",
+        "m => info.data.models[m].type === 'segmentation' || info.data.models[m].type === 'vista3d'",
+        "m => ['segmentation', 'detection', 'vista3d'].includes(info.data.models[m].type)",
+    ),
     # Nothing is fetched from outside: a hospital's workstation may not reach it, and it would tell who works here.
     Correction("app.bundle.css", f"@import url({_FONTS}2?family=Inter:wght@100..900&display=swap);", ""),
     Correction("app.bundle.css", f"@import url({_FONTS}?family=Inter:100,300,400,500,700&display=swap);", ""),
