@@ -10,25 +10,48 @@ import typer
 
 from tumorseg.cli.console import note, print_json, progress
 from tumorseg.cli.options import Device, Json
+from tumorseg.cli.train_pictures import DetectorChoice, refuse, train_pictures
 
 
 def train(
     model: Annotated[str, typer.Argument(metavar="MODEL", show_default=False, help="A name from tumorseg models.")],
     data: Annotated[
-        Path, typer.Option(metavar="DIR", show_default=False, help="Labelled patients in the kaggle_3m layout.")
+        Path,
+        typer.Option(
+            metavar="DIR",
+            show_default=False,
+            help="Labelled patients in the kaggle_3m layout; for a detector annotated pictures (VIA, COCO, VOC, BUSI).",
+        ),
     ],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="DIR", help="Folder of the run; else runs/MODEL.")
     ] = None,
     split: Annotated[
-        str, typer.Option(help="Frozen split: lgg, a JSON file, or [bold]random[/bold] to draw one by patient.")
-    ] = "lgg",
+        str | None,
+        typer.Option(
+            show_default=False,
+            help="Frozen split: lgg, brain_via, busi, a JSON file, [bold]random[/bold] to draw one by patient, or, for "
+            "a detector, [bold]all[/bold]. Default: lgg for patients, random for pictures.",
+        ),
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Longest run in epochs; else the model's recipe.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Length of a detector's run in batches; else its recipe.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Time budget; the learning rate decays over it.")] = None,
     batch: Annotated[int | None, typer.Option(help="Slices in one step; else the recipe's.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate; else the recipe's.")] = None,
     init: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Weights to start from instead of random ones.")
+        str | None,
+        typer.Option(
+            "--init-weights",
+            "--init",
+            metavar="FILE",
+            show_default=False,
+            help="Weights to start from: a file, none, or, for a detector, imagenet (its default) or coco.",
+        ),
+    ] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", show_default=False, help="Of a detector: lite0, resnet50 or resnet101."),
     ] = None,
     resume: Annotated[bool, typer.Option(help="Go on with what the folder of the run holds.")] = True,
     seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = 0,
@@ -46,12 +69,23 @@ def train(
         tumorseg train resunet25d --data kaggle_3m --minutes 120
 
         tumorseg train resunet --data my_patients --split random --epochs 50 --out runs/ours
+
+        tumorseg train maskrcnn_breast --data BUSI --split busi --init-weights runs/lgg/maskrcnn_brain.safetensors
     """
-    from tumorseg.training.run import TrainOptions
+    from tumorseg.models.detector import DetectorSpec
+    from tumorseg.training.run import TrainOptions, trainable
     from tumorseg.training.run import train as run
 
+    folder = out or Path("runs") / model
+    spec = trainable(model)
+    if isinstance(spec, DetectorSpec):
+        refuse(epochs=epochs, minutes=minutes)
+        chosen = DetectorChoice(split, steps, batch, learning_rate, init, backbone, resume, seed, threads, device)
+        train_pictures(spec, data, folder, chosen, as_json)
+        return
+    refuse(steps=steps, backbone=backbone)
     options = TrainOptions(
-        split=split,
+        split=split or "lgg",
         epochs=epochs,
         minutes=minutes,
         batch=batch,
@@ -59,10 +93,9 @@ def train(
         seed=seed,
         threads=threads,
         device=device,
-        init=init,
+        init=None if init in (None, "none") else Path(str(init)),
         resume=resume,
     )
-    folder = out or Path("runs") / model
     with progress(f"training {model}") as step:
         result = run(model, data, folder, options, _reporter(step))
     best = next((row for row in result.history if row["epoch"] == result.best_epoch), {})

@@ -105,10 +105,11 @@ class DetectorModel:
         import torch
 
         from tumorseg.models.engines.torch_engine import pick_device
-        from tumorseg.models.weights import load_into
+        from tumorseg.models.weights import load_into, weights_metadata
         from tumorseg.networks.maskrcnn import build_maskrcnn
 
-        network = build_maskrcnn(self.spec.backbone, len(self.labels), side=self.spec.side)
+        backbone = weights_metadata(self.weights).get("backbone", self.spec.backbone)
+        network = build_maskrcnn(backbone, len(self.labels), side=self.spec.side)
         load_into(network, self.weights, self.name)
         return network.eval().to(pick_device(self.device), memory_format=torch.channels_last)
 

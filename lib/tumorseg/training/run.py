@@ -16,7 +16,8 @@ from safetensors.torch import load_file
 from tumorseg.errors import InputError
 from tumorseg.io.kaggle_3m import Kaggle3m
 from tumorseg.models.engines.torch_engine import pick_device
-from tumorseg.models.slicewise import SlicewiseSpec, preprocess
+from tumorseg.models.preparation import preprocess
+from tumorseg.models.slicewise import SlicewiseSpec
 from tumorseg.models.weights import load_into
 from tumorseg.registry import MODELS, resolve
 from tumorseg.training.checkpoint import save_weights
@@ -49,10 +50,15 @@ class TrainOptions:
     resume: bool = True
 
 
+def trainable(name: str) -> object:
+    """Return the spec behind a registry entry; None where a model has none."""
+    resolve(MODELS, "model", name)
+    return getattr(import_module(MODELS[name].partition(":")[0]), "SPEC", None)
+
+
 def model_spec(name: str) -> SlicewiseSpec:
     """Return the spec behind a registry entry; a model that cannot be trained by this engine is an error."""
-    resolve(MODELS, "model", name)
-    spec = getattr(import_module(MODELS[name].partition(":")[0]), "SPEC", None)
+    spec = trainable(name)
     if not isinstance(spec, SlicewiseSpec):
         raise InputError(f"{name} has nothing to train; choose one of the trainable models")
     return spec

@@ -85,6 +85,11 @@ def train_detector(
     return target
 
 
+def steps_of(spec: DetectorSpec, options: DetectionRun) -> int:
+    """Return how many batches the run has."""
+    return _configure(spec, options).steps
+
+
 def _examples(spec: DetectorSpec, data: Path, options: DetectionRun) -> tuple[list[Example], Split]:
     from tumorseg.annotations import open_pictures
     from tumorseg.io.kaggle_3m import Kaggle3m
