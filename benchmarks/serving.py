@@ -174,7 +174,7 @@ def _warm(
 
 def _network(image: StudyImage, weights: Path, threads: int) -> dict[str, float]:
     """Time the bare network on the study's own voxels."""
-    from tumorseg.models.slicewise import preprocess
+    from tumorseg.models.preparation import preprocess
 
     seen = measure.network_seconds(weights, preprocess(image), threads, NETWORK_BATCHES, times=3)
     return {batch: round(seconds, 4) for batch, seconds in seen.items()}

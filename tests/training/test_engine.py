@@ -10,7 +10,8 @@ import torch
 from tumorseg.errors import InputError
 from tumorseg.io.kaggle_3m import Kaggle3m
 from tumorseg.models import resunet, resunet25d
-from tumorseg.models.slicewise import SlicewiseModel, preprocess
+from tumorseg.models.preparation import preprocess
+from tumorseg.models.slicewise import SlicewiseModel
 from tumorseg.training import run
 from tumorseg.training.config import Stage, TrainConfig
 from tumorseg.training.data import SliceSampler, load_volumes, stack_context
