@@ -25,7 +25,10 @@ ORDER = (
 )
 TIER = {room: tier for tier, rooms in enumerate(ORDER) for room in rooms}
 # The registry names the contract in its annotations; at run time it imports nothing (see the light test below).
-TYPES_ONLY = {("tumorseg.registry", "tumorseg.models.base")}
+TYPES_ONLY = {
+    ("tumorseg.registry", "tumorseg.models.base"),
+    ("tumorseg.registry", "tumorseg.models.classifier"),
+}
 
 MAY_IMPORT_MONAILABEL = ("tumorseg.adapters", "tumorseg.server", "apps.tumorseg")
 # `tumorseg --help` and `import tumorseg` load these and nothing heavier.

@@ -13,6 +13,7 @@ from tumorseg.errors import NotFoundError
 
 if TYPE_CHECKING:
     from tumorseg.models.base import Model
+    from tumorseg.models.classifier import SliceClassifier
 
 #: name -> "module:factory"; a factory takes (weights: Path | None, device: str) and returns a Model.
 MODELS: dict[str, str] = {
@@ -20,11 +21,18 @@ MODELS: dict[str, str] = {
     "resunet25d": "tumorseg.models.resunet25d:build",
     "unet": "tumorseg.models.unet:build",
     "fcn32s": "tumorseg.models.fcn32s:build",
+    "cascade": "tumorseg.models.cascade:build",
     "maskrcnn_brain": "tumorseg.models.maskrcnn_brain:build",
     "maskrcnn_breast": "tumorseg.models.maskrcnn_breast:build",
 }
 #: The model that is taken where none is named: the best on the frozen validation patients.
 DEFAULT_MODEL = "resunet25d"
+
+#: name -> "module:factory"; a factory takes (weights: Path | None, device: str) and returns a SliceClassifier.
+CLASSIFIERS: dict[str, str] = {
+    "gate": "tumorseg.models.gate:build",
+    "gate_resnet50": "tumorseg.models.gate_resnet50:build",
+}
 
 #: name -> "module:factory"; a factory takes (root: Path, patients: Sequence[str] | None) and returns a sequence of
 #: cases with ``patients``, or raises InputError when the folder is of another kind. They are tried in this order.
@@ -63,3 +71,10 @@ def load_model(name: str | None = None, *, weights: Any = None, device: str = "a
     factory = resolve(MODELS, "model", name or DEFAULT_MODEL)
     model: Model = factory(weights=weights, device=device)
     return model
+
+
+def load_classifier(name: str, *, weights: Any = None, device: str = "auto") -> SliceClassifier:
+    """Build the classifier called ``name`` with its shipped or the given weights."""
+    factory = resolve(CLASSIFIERS, "classifier", name)
+    classifier: SliceClassifier = factory(weights=weights, device=device)
+    return classifier

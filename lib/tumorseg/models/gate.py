@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tumorseg.models.slice_classifier import SlicewiseClassifier
 from tumorseg.models.slicewise import SlicewiseSpec
 
 if TYPE_CHECKING:
@@ -25,3 +27,8 @@ SPEC = SlicewiseSpec(
     stride=32,
     mirror=True,
 )
+
+
+def build(weights: Path | None = None, device: str = "auto") -> SlicewiseClassifier:
+    """Return the classifier with its shipped weights or those in ``weights``."""
+    return SlicewiseClassifier(SPEC, weights, device)

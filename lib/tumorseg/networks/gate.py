@@ -9,6 +9,7 @@ not averaged away, and in training the cells can be told where the tumour is.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +29,7 @@ class Gate(nn.Module):
     """
 
     stride = CELL
+    trunk: Any
 
     def __init__(self, channels: int = 3, slices: int = 3) -> None:
         super().__init__()

@@ -40,16 +40,25 @@ def dice_bce(logits: Tensor, target: Tensor) -> Tensor:
     return overlap + F.binary_cross_entropy_with_logits(logits.float(), target)
 
 
+def slice_bce(cells: Tensor, target: Tensor) -> Tensor:
+    """Cross-entropy of the slice: does it show tumour? ``(B, 1, h, w)`` logits of its cells are pooled first."""
+    shown = (target.amax(dim=(1, 2, 3), keepdim=True) >= 0.5).float()
+    return F.binary_cross_entropy_with_logits(pool_cells(cells), shown)
+
+
 def gate_bce(cells: Tensor, target: Tensor) -> Tensor:
-    """Cross-entropy of the slice (does it show tumour?) plus that of every cell of the gate's map.
+    """:func:`slice_bce` plus the cross-entropy of every cell, which tells the gate where the tumour is.
 
     ``cells`` are ``(B, 1, h, w)`` logits; a cell counts fully where ``1 / FULL_CELL`` of its pixels are tumour.
     """
     size = (target.shape[-2] // cells.shape[-2], target.shape[-1] // cells.shape[-1])
     share = (FULL_CELL * F.avg_pool2d(target, size)).clamp(max=1)
-    shown = (target.amax(dim=(1, 2, 3), keepdim=True) >= 0.5).float()
-    whole = F.binary_cross_entropy_with_logits(pool_cells(cells), shown)
-    return whole + F.binary_cross_entropy_with_logits(cells.float(), share)
+    return slice_bce(cells, target) + F.binary_cross_entropy_with_logits(cells.float(), share)
 
 
-LOSSES: dict[str, Loss] = {"focal_tversky": focal_tversky, "dice_bce": dice_bce, "gate_bce": gate_bce}
+LOSSES: dict[str, Loss] = {
+    "focal_tversky": focal_tversky,
+    "dice_bce": dice_bce,
+    "slice_bce": slice_bce,
+    "gate_bce": gate_bce,
+}

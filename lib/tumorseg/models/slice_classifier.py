@@ -1,0 +1,57 @@
+"""Classifiers that look at a volume slice by slice, prepared as for the networks that mark voxels."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tumorseg.errors import UnavailableError
+from tumorseg.models.base import Progress
+from tumorseg.models.metadata import read_number
+from tumorseg.models.preparation import prepare
+from tumorseg.models.slicewise import SlicewiseSpec
+from tumorseg.types import SliceScores, StudyImage
+
+if TYPE_CHECKING:
+    from tumorseg.models.engines.base import SliceEngine
+
+#: Where the weights' file names none.
+DEFAULT_THRESHOLD = 0.5
+
+
+class SlicewiseClassifier:
+    """A :class:`tumorseg.models.classifier.SliceClassifier` made of a spec and a file of weights.
+
+    The file also says from which score on a slice counts (``threshold`` in its metadata): that is chosen on the
+    validation patients of the training that made the weights.
+
+    Args:
+        spec: which network; it says one number of a slice, ``(B, slices * C, H, W)`` -> ``(B, 1, 1, 1)`` logits.
+        weights: safetensors file; the shipped one by default.
+        device: ``"auto"`` (a GPU when there is one), ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
+    """
+
+    def __init__(self, spec: SlicewiseSpec, weights: Path | None = None, device: str = "auto") -> None:
+        self.spec, self.device = spec, device
+        self.weights = Path(weights) if weights is not None else spec.weights
+        if not self.weights.is_file():
+            raise UnavailableError(f"no weights for {spec.name} at {self.weights}: train it or pass --weights FILE")
+        self.name, self.description, self.channels = spec.name, spec.description, spec.channels
+        self.version = hashlib.sha256(self.weights.read_bytes()).hexdigest()[:12]
+        self.threshold = read_number(self.weights, "threshold", DEFAULT_THRESHOLD)
+
+    @cached_property
+    def _engine(self) -> SliceEngine:
+        from tumorseg.models.engines import make_engine  # heavy: only when the first image comes
+
+        return make_engine(self.spec, self.weights, self.device)
+
+    def classify(self, image: StudyImage, *, progress: Progress | None = None) -> SliceScores:
+        """Score every slice of ``image`` along its most axial axis."""
+        prepared = prepare(image, self.channels, self.spec.stride)
+        scores = np.ascontiguousarray(prepared.along(self._engine.scores(prepared.slices, progress)))
+        return SliceScores(scores, prepared.axis, self.name, self.version, prepared.notes)
