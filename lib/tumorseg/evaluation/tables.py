@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from tumorseg.evaluation.numbers import bounds, cell, number, shown
 from tumorseg.evaluation.published import published
-from tumorseg.evaluation.report import Interval, Report
+from tumorseg.evaluation.report import Report
 
 if TYPE_CHECKING:
     from rich.table import Table
-
-DIGITS = 4
 
 
 def report_csv(report: Report) -> bytes:
@@ -24,7 +22,7 @@ def report_csv(report: Report) -> bytes:
     lines = csv.writer(text, lineterminator="\n")
     lines.writerow(["patient", *metrics, *counts, "seconds"])
     for row in report.rows:
-        values = [_cell(row.metrics[name]) for name in metrics]
+        values = [cell(row.metrics[name]) for name in metrics]
         lines.writerow([row.patient, *values, *(getattr(row, name) for name in counts), f"{row.seconds:.3f}"])
     return text.getvalue().encode("utf-8")
 
@@ -35,18 +33,18 @@ def report_json(report: Report, **extra: Any) -> dict[str, Any]:
     return {
         "model": report.model,
         "patients": summary.patients,
-        "dice_mean": _number(summary.dice_mean.value),
-        "dice_median": _number(summary.dice_median.value),
-        "dice_ci": _bounds(summary.dice_mean),
+        "dice_mean": number(summary.dice_mean.value),
+        "dice_median": number(summary.dice_median.value),
+        "dice_ci": bounds(summary.dice_mean),
         "empty_slices": summary.empty_slices,
         "false_positive_slices": summary.false_positive_slices,
-        "dice_median_ci": _bounds(summary.dice_median),
-        "false_positive_rate": _number(summary.false_positive_rate),
-        **{f"{name}_mean": _number(value) for name, value in summary.means.items() if name != "dice"},
+        "dice_median_ci": bounds(summary.dice_median),
+        "false_positive_rate": number(summary.false_positive_rate),
+        **{f"{name}_mean": number(value) for name, value in summary.means.items() if name != "dice"},
         "patients_without_tumour": summary.without_tumour,
         "patients_without_truth": summary.without_truth,
         "version": report.version,
-        "seconds_per_patient": _number(sum(row.seconds for row in report.rows) / len(report.rows)),
+        "seconds_per_patient": number(sum(row.seconds for row in report.rows) / len(report.rows)),
         **extra,
     }
 
@@ -78,7 +76,7 @@ def summary_markdown(report: Report, paper: str | None = None) -> bytes:
 def _lines(report: Report, paper: str | None) -> list[tuple[str, ...]]:
     summary = report.summary
     slices = f"{summary.false_positive_slices} / {summary.empty_slices}"
-    figures = (str(summary.patients), _shown(summary.dice_mean), _shown(summary.dice_median), slices)
+    figures = (str(summary.patients), shown(summary.dice_mean), shown(summary.dice_median), slices)
     ours = (f"{report.model} {report.version}", *figures)
     others = published(paper) if paper else []
     return [ours, *((o.name, str(o.patients or "-"), f"{o.dice_mean:.3f}", "-", "-") for o in others)]
@@ -97,21 +95,3 @@ def patient_table(report: Report) -> Table:
         counts = (row.slices, row.empty_slices, row.false_positive_slices)
         table.add_row(row.patient, *(text.replace("nan", "-") for text in shown), *(str(n) for n in counts))
     return table
-
-
-def _cell(value: float) -> str:
-    return f"{value:.{DIGITS}f}" if isfinite(value) else ""
-
-
-def _number(value: float) -> float | None:
-    return round(value, DIGITS) if isfinite(value) else None
-
-
-def _bounds(interval: Interval) -> list[float | None]:
-    return [_number(interval.low), _number(interval.high)]
-
-
-def _shown(interval: Interval) -> str:
-    if not isfinite(interval.value):
-        return "-"
-    return f"{interval.value:.3f} [{interval.low:.3f}, {interval.high:.3f}]"

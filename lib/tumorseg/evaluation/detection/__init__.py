@@ -1,0 +1,1 @@
+"""Models that find objects, measured on annotated pictures."""
