@@ -1,0 +1,1 @@
+"""Classifiers of slices, measured on labelled patients."""
