@@ -9,11 +9,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tumorseg.cli.console import note, print_json, progress
+from tumorseg.cli.detections import (
+    Boxes,
+    Link,
+    MaxInstances,
+    MinSlices,
+    Nms,
+    Score,
+    described,
+    finder,
+    lesions_of,
+)
 from tumorseg.cli.options import Device, Json, Weights
 from tumorseg.errors import InputError
 
 if TYPE_CHECKING:
     from tumorseg.geometry import Grid
+    from tumorseg.models.lesions import Lesion
     from tumorseg.types import Prediction, Segmentation, StudyImage
 
 
@@ -25,7 +37,7 @@ def predict(
         ),
     ],
     out: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             "--out",
             "-o",
@@ -33,7 +45,8 @@ def predict(
             show_default=False,
             help="Where the mask goes: .nii.gz, .nii, .nrrd, .seg.nrrd (3D Slicer) or .png (a sheet to look at).",
         ),
-    ],
+    ] = None,
+    boxes: Boxes = None,
     model: Annotated[
         str | None,
         typer.Option("--model", "-m", metavar="NAME", help="A name from [bold]tumorseg models[/bold]; else the best."),
@@ -48,9 +61,14 @@ def predict(
         float | None,
         typer.Option(min=0.0, max=1.0, metavar="P", help="Mark voxels from this probability on, not the model's own."),
     ] = None,
+    score: Score = None,
+    nms: Nms = None,
+    link: Link = None,
+    min_slices: MinSlices = None,
+    max_instances: MaxInstances = None,
     as_json: Json = False,
 ) -> None:
-    """Segment one study and write the mask, voxel for voxel on the grid of the input.
+    """Segment one study, or find what is in it, and write masks and boxes on the grid of the input.
 
     The series of a DICOM study are told apart by how they were scanned and put onto one grid; several files are taken
     as parts of one study. Nothing is written when something is wrong.
@@ -65,22 +83,26 @@ def predict(
 
         tumorseg predict FLAIR.nii.gz --out tumour.seg.nrrd
 
+    [dim]The boxes that a detection model finds, for 3D Slicer; sure ones only:[/dim]
+
+        tumorseg predict STUDY_FOLDER --model maskrcnn_brain --boxes lesions.mrk.json --score 0.8
+
     [dim]A picture to look at:[/dim]
 
         tumorseg predict STUDY_FOLDER --out tumour.png
     """
-    from tumorseg.io.write import check_output, write_segmentation
+    from tumorseg.io.write import write_segmentation
+    from tumorseg.models.findings import write_findings
     from tumorseg.models.regrid import on_grid, regrid
     from tumorseg.registry import load_model
 
-    check_output(out)
-    for path in inputs:
-        if path.exists() and out.exists() and path.samefile(out):
-            raise InputError(f"--out {out} is the input itself; name another file")
+    _check_outputs(inputs, out, boxes)
     network = load_model(model, weights=weights, device=device)
+    asked = {"score": score, "nms": nms, "link": link, "min_slices": min_slices, "max_instances": max_instances}
+    find = finder(network, boxes, asked)
     image, shown_grid = _read(inputs, network.channels, reference)
     with progress(f"{network.name}:") as step:
-        answer = network.predict(image, progress=lambda done, total: step(done, total, f"slice {done} of {total}"))
+        answer = find(image, lambda done, total: step(done, total, f"slice {done} of {total}"))
     if shown_grid is not None:
         image, answer = on_grid(image, shown_grid), regrid(answer, shown_grid)
     found = answer.segmentation
@@ -88,8 +110,31 @@ def predict(
         found = _cut(found, min_probability, network.name)
     # The sheet shows what the model was told too: its notes contain those of the image.
     shown = replace(image, notes=answer.notes)
-    write_segmentation(out, found, shown, caption=f"{answer.model} {answer.version}")
-    _report(inputs, answer, found, image, out, as_json)
+    if out is not None:
+        write_segmentation(out, found, shown, caption=f"{answer.model} {answer.version}")
+    lesions = lesions_of(answer, image.spacing_known)
+    if boxes is not None and lesions is not None:
+        about = {"input": [str(path) for path in inputs], "model": answer.model, "version": answer.version}
+        write_findings(boxes, lesions, **about, notes=list(answer.notes))
+    written = [path for path in (out, boxes) if path is not None]
+    _report(inputs, answer, found, image, written, as_json, lesions)
+
+
+def _check_outputs(inputs: list[Path], out: Path | None, boxes: Path | None) -> None:
+    """Refuse what cannot be written, or would overwrite the input, before any work is done."""
+    from tumorseg.io.write import check_output
+    from tumorseg.models import findings
+
+    if out is None and boxes is None:
+        raise InputError("expected --out FILE for the mask or --boxes FILE for the boxes, got neither: name one")
+    if out is not None:
+        check_output(out)
+    if boxes is not None:
+        findings.check_output(boxes)
+    for name, target in (("--out", out), ("--boxes", boxes)):
+        for path in inputs:
+            if target is not None and path.exists() and target.exists() and path.samefile(target):
+                raise InputError(f"{name} {target} is the input itself; name another file")
 
 
 def _read(inputs: list[Path], channels: tuple[str, ...], reference: str | None) -> tuple[StudyImage, Grid | None]:
@@ -114,21 +159,33 @@ def _cut(found: Segmentation, threshold: float, model: str) -> Segmentation:
 
 
 def _report(
-    inputs: list[Path], answer: Prediction, found: Segmentation, image: StudyImage, out: Path, as_json: bool
+    inputs: list[Path],
+    answer: Prediction,
+    found: Segmentation,
+    image: StudyImage,
+    written: list[Path],
+    as_json: bool,
+    lesions: tuple[Lesion, ...] | None,
 ) -> None:
     result = _numbers(found, image)
     if as_json:
-        about = {"input": [str(path) for path in inputs], "out": str(out)}
+        from tumorseg.models.findings import as_json as lesion_json
+
+        about = {"input": [str(path) for path in inputs], "out": str(written[0]), "files": [str(p) for p in written]}
         seconds = {name: round(value, 3) for name, value in answer.latencies.items()}
         told: dict[str, Any] = {"model": answer.model, "version": answer.version, **result}
-        print_json(about | told | {"notes": list(answer.notes), "seconds": seconds})
+        single = {} if lesions is None else {"detections": [lesion_json(lesion) for lesion in lesions]}
+        print_json(about | told | single | {"notes": list(answer.notes), "seconds": seconds})
         return
     for text in answer.notes:
         note(f"note: {text}")
     size = f"{result['volume_ml']} mL" if image.spacing_known else f"{result['voxels']} pixels (no spacing in the file)"
     where = f"in {result['slices_touched']} of {result['slices']} slices"
     typer.echo(f"tumour: {size}, {where}" if result["voxels"] else "no tumour found")
-    typer.echo(f"{out} written ({answer.model} {answer.version})")
+    for lesion in lesions or ():
+        typer.echo(f"  {described(lesion)}")
+    for path in written:
+        typer.echo(f"{path} written ({answer.model} {answer.version})")
 
 
 def _numbers(found: Segmentation, image: StudyImage) -> dict[str, Any]:
