@@ -77,8 +77,18 @@ def read_state(path: Path) -> dict[str, Tensor]:
     """
     try:
         state = load_file(path) if path.suffix == ".safetensors" else _unpickle(path)
-    except (OSError, SafetensorError, RuntimeError, EOFError, UnpicklingError, AttributeError, ValueError) as error:
-        raise InputError(f"cannot read weights from {path}: {str(error).splitlines()[0]}") from error
+    except (
+        OSError,
+        SafetensorError,
+        RuntimeError,
+        EOFError,
+        UnpicklingError,
+        AttributeError,
+        LookupError,
+        ValueError,
+    ) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise InputError(f"cannot read weights from {path}: {reason}") from error
     state = {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
     return {lite_name(name): value for name, value in state.items()} if "_conv_stem.weight" in state else state
 
