@@ -55,6 +55,8 @@ METRICS: dict[str, str] = {
     "sensitivity": "tumorseg.metrics.overlap:sensitivity",
     "precision": "tumorseg.metrics.overlap:precision",
     "hd95_mm": "tumorseg.metrics.surface:hd95_mm",
+    "surface_dice": "tumorseg.metrics.surface:surface_dice",
+    "lesion_dice": "tumorseg.metrics.lesions:lesion_dice",
 }
 
 
