@@ -10,6 +10,7 @@ import numpy as np
 
 from tumorseg.errors import InputError
 from tumorseg.evaluation.report import Interval, PatientRow, Report, Summary
+from tumorseg.evaluation.slicewise import slicewise_figures, tumour_slices
 from tumorseg.io.kaggle_3m import Case
 from tumorseg.metrics.bootstrap import Statistic, bootstrap_interval
 from tumorseg.metrics.pair import Pair
@@ -60,6 +61,7 @@ def measure(model: Model, case: Case) -> tuple[Segmentation, PatientRow]:
     seconds = time.perf_counter() - started
     i, j, k = case.image.grid.spacing
     pair = Pair(case.truth.voxels > 0, found.voxels > 0, (k, j, i) if case.image.spacing_known else None)
+    slice_dice, slice_iou = tumour_slices(pair)
     row = PatientRow(
         patient=case.id,
         metrics={name: float(resolve(METRICS, "metric", name)(pair)) for name in METRICS},
@@ -69,6 +71,8 @@ def measure(model: Model, case: Case) -> tuple[Segmentation, PatientRow]:
         truth_voxels=pair.true,
         found_voxels=pair.marked,
         seconds=seconds,
+        tumour_slice_dice=slice_dice,
+        tumour_slice_iou=slice_iou,
     )
     return found, row
 
@@ -83,9 +87,10 @@ def summarise(rows: Sequence[PatientRow], without_truth: int = 0, *, seed: int =
         without_truth=without_truth,
         dice_mean=_interval(dice, "mean", seed),
         dice_median=_interval(dice, "median", seed),
-        means={name: _mean([row.metrics[name] for row in tumours]) for name in METRICS},
+        means={name: _mean([row.metrics[name] for row in tumours]) for name in rows[0].metrics} if rows else {},
         empty_slices=sum(row.empty_slices for row in rows),
         false_positive_slices=sum(row.false_positive_slices for row in rows),
+        slicewise=slicewise_figures(rows, seed),
     )
 
 

@@ -19,6 +19,8 @@ class PatientRow:
         truth_voxels: size of the true tumour.
         found_voxels: size of what the model marked.
         seconds: time of the prediction, without reading.
+        tumour_slice_dice: mean Dice of the slices with tumour, NaN without any.
+        tumour_slice_iou: their mean IoU.
     """
 
     patient: str
@@ -29,6 +31,8 @@ class PatientRow:
     truth_voxels: int
     found_voxels: int
     seconds: float
+    tumour_slice_dice: float
+    tumour_slice_iou: float
 
     @property
     def has_tumour(self) -> bool:
@@ -58,6 +62,7 @@ class Summary:
         means: mean of every metric over the patients for whom it is defined.
         empty_slices: over all measured patients.
         false_positive_slices: over all measured patients.
+        slicewise: Dice and IoU slice by slice, see :mod:`tumorseg.evaluation.slicewise`.
     """
 
     patients: int
@@ -68,6 +73,7 @@ class Summary:
     means: Mapping[str, float]
     empty_slices: int
     false_positive_slices: int
+    slicewise: Mapping[str, Interval]
 
     @property
     def false_positive_rate(self) -> float:

@@ -4,27 +4,54 @@ from __future__ import annotations
 
 import csv
 import io
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tumorseg.errors import InputError
 from tumorseg.evaluation.numbers import bounds, cell, number, shown
 from tumorseg.evaluation.published import published
-from tumorseg.evaluation.report import Report
+from tumorseg.evaluation.report import PatientRow, Report
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+COUNTS = ("slices", "empty_slices", "false_positive_slices", "truth_voxels", "found_voxels")
+SLICEWISE = ("tumour_slice_dice", "tumour_slice_iou")
 
 
 def report_csv(report: Report) -> bytes:
     """Return one line for each patient, with a header."""
     metrics = list(report.rows[0].metrics)
-    counts = ("slices", "empty_slices", "false_positive_slices", "truth_voxels", "found_voxels")
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
-    lines.writerow(["patient", *metrics, *counts, "seconds"])
+    lines.writerow(["patient", *metrics, *COUNTS, "seconds", *SLICEWISE])
     for row in report.rows:
         values = [cell(row.metrics[name]) for name in metrics]
-        lines.writerow([row.patient, *values, *(getattr(row, name) for name in counts), f"{row.seconds:.3f}"])
+        counts = [getattr(row, name) for name in COUNTS]
+        slicewise = [cell(getattr(row, name)) for name in SLICEWISE]
+        lines.writerow([row.patient, *values, *counts, f"{row.seconds:.3f}", *slicewise])
     return text.getvalue().encode("utf-8")
+
+
+def read_rows(path: Path) -> list[PatientRow]:
+    """Read what :func:`report_csv` wrote."""
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        columns = list(reader.fieldnames or ())
+        missing = [name for name in ("patient", *COUNTS, "seconds", *SLICEWISE) if name not in columns]
+        if missing:
+            raise InputError(f"{path}: expected the columns of a per-patient CSV; {', '.join(missing)} not there")
+        metrics = columns[1 : columns.index(COUNTS[0])]
+        return [
+            PatientRow(
+                patient=line["patient"],
+                metrics={name: float(line[name] or "nan") for name in metrics},
+                **{name: int(line[name]) for name in COUNTS},
+                seconds=float(line["seconds"]),
+                **{name: float(line[name] or "nan") for name in SLICEWISE},  # type: ignore[arg-type]
+            )
+            for line in reader
+        ]
 
 
 def report_json(report: Report, **extra: Any) -> dict[str, Any]:
@@ -41,6 +68,8 @@ def report_json(report: Report, **extra: Any) -> dict[str, Any]:
         "dice_median_ci": bounds(summary.dice_median),
         "false_positive_rate": number(summary.false_positive_rate),
         **{f"{name}_mean": number(value) for name, value in summary.means.items() if name != "dice"},
+        **{name: number(figure.value) for name, figure in summary.slicewise.items()},
+        **{f"{name}_ci": bounds(figure) for name, figure in summary.slicewise.items()},
         "patients_without_tumour": summary.without_tumour,
         "patients_without_truth": summary.without_truth,
         "version": report.version,
