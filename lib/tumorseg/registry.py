@@ -45,6 +45,8 @@ DATASETS: dict[str, str] = {
 ANNOTATIONS: dict[str, str] = {
     "kaggle_3m": "tumorseg.annotations.formats:KAGGLE_3M",
     "mask_folders": "tumorseg.annotations.formats:MASK_FOLDERS",
+    "coco": "tumorseg.annotations.formats:COCO",
+    "voc": "tumorseg.annotations.formats:VOC",
     "via": "tumorseg.annotations.formats:VIA",
 }
 

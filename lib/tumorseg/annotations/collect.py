@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from tumorseg.annotations.types import Problem
+from tumorseg.annotations.image_file import picture_size, pictures_below
+from tumorseg.annotations.types import Picture, Problem
 from tumorseg.errors import InputError
 
 #: Folder names that say to which part of a split the pictures in it belong.
@@ -38,6 +39,21 @@ def picture_ids(root: Path, files: Sequence[Path]) -> dict[Path, str]:
     return {file: stem if count[stem] == 1 else f"{stem}_{file.suffix[1:].lower()}" for file, stem in stems.items()}
 
 
+def pictures_beside(root: Path, named: Iterable[Path]) -> list[Path]:
+    """List the picture files that lie where the annotated ones lie, in or below ``root``, and are not among them."""
+    known = set(named)
+    folders = {file.parent for file in known}
+    return [file for file in pictures_below(root) if file not in known and file.parent in folders]
+
+
+def unannotated(root: Path, file: Path, name: str, problems: Problems) -> Picture | None:
+    """Return a picture that nobody annotated, and note that there is one."""
+    problems.soft(file, "unannotated_picture", "lies among the pictures, but nothing is said of it; it is not labelled")
+    size, split = size_on_disk(file, problems), split_of(root, file)
+    attributes = {"split": split} if split else {}
+    return Picture(name, file, *size, attributes=attributes, labelled=False) if size else None
+
+
 def split_of(root: Path, file: Path) -> str | None:
     """Return the part of a split that the folders between ``root`` (included) and ``file`` name, None for none."""
     folders = (root.resolve().name, *_below(root, file).parts[:-1])
@@ -46,8 +62,6 @@ def split_of(root: Path, file: Path) -> str | None:
 
 def size_on_disk(file: Path, problems: Problems) -> tuple[int, int] | None:
     """Return (width, height) of a picture, None where it cannot be read, which is noted."""
-    from tumorseg.annotations.image_file import picture_size
-
     if not file.is_file():
         problems.hard(file, "missing_picture", "annotated, but there is no such file; add it or remove the annotation")
         return None

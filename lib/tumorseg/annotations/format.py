@@ -19,11 +19,11 @@ class AnnotationFormat:
         fits: whether a folder (or file) looks like this format; quick, reads names and little more.
         read: folder or file -> the set. What is wrong with single pictures is collected in its problems; InputError
             where nothing can be read at all.
-        write: writes a set into an empty folder, pictures included; None where it cannot be written.
+        write: writes a set into an empty folder, pictures included.
     """
 
     name: str
     description: str
     fits: Callable[[Path], bool]
     read: Callable[[Path], PictureSet]
-    write: Callable[[PictureSet, Path], None] | None = None
+    write: Callable[[PictureSet, Path], None]

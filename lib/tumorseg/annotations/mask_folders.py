@@ -21,6 +21,8 @@ from tumorseg.errors import InputError
 
 #: Folder of pictures without lesion; it is no class.
 NORMAL = "normal"
+#: Folder that our writer puts pictures into that nobody annotated; it is no class either.
+UNLABELLED = "unlabelled"
 _MASK = re.compile(r"^(?P<stem>.+?)_mask(?:_(?P<number>\d+))?$", re.IGNORECASE)
 
 
@@ -54,7 +56,7 @@ def read(path: Path) -> PictureSet:
         pictures += [picture] if picture is not None else []
     for folder, stem in masks:
         problems.hard(folder / f"{stem}.png", "missing_picture", "has a mask, but there is no such picture")
-    classes = sorted({file.parent.name for file in originals} - {NORMAL})
+    classes = sorted({file.parent.name for file in originals} - {NORMAL, UNLABELLED})
     return PictureSet(path, "mask_folders", pictures, classes, problems)
 
 
@@ -70,9 +72,10 @@ def _picture(root: Path, name: str, file: Path, masks: Iterable[Path], problems:
     label = file.parent.name
     masks = list(masks)
     regions = [region for mask in masks if (region := _region(mask, size, label, problems)) is not None]
-    if not masks and label != NORMAL:
+    if not masks and label not in (NORMAL, UNLABELLED):
         problems.soft(file, "unannotated_picture", f"has no {file.stem}_mask.png; it counts as not annotated")
-    attributes: dict[str, Any] = {"folder": label}
+    attributes: dict[str, Any] = {"folder": label, "place": file.relative_to(root).as_posix()}
+    attributes["masks"] = [mask.name for mask in masks]
     split = split_of(root, file)
     if split:
         attributes["split"] = split
@@ -102,4 +105,4 @@ def _region(file: Path, size: tuple[int, int], label: str, problems: Problems) -
         if label != NORMAL:
             problems.soft(file, "empty_mask", f"has no pixel set, though it lies in {label!r}; there is no region")
         return None
-    return Region(label, mask=mask)
+    return Region(label, mask=mask, shape={"mask_folders": file.name})

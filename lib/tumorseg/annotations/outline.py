@@ -1,7 +1,6 @@
 """Between outlines and pixels: polygons filled, masks traced, boxes around either.
 
-A pixel belongs to an outline when its centre lies inside. ``trace`` is the inverse of ``fill_polygons``: it walks along
-the edges of the pixels, so that filling what it returns gives the mask back exactly, holes included.
+A pixel belongs to an outline when its centre lies inside. :mod:`tumorseg.annotations.trace` is the way back.
 """
 
 from __future__ import annotations
@@ -11,8 +10,28 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tumorseg.errors import InputError
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+def polygon_of(what: str, given: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """Return ``(P, 2)`` x, y as a polygon; a first point that is repeated at the end is dropped.
+
+    Raises:
+        InputError: it encloses nothing: fewer than 3 points, all on one line, or numbers that are not finite.
+    """
+    points: NDArray[np.float64] = np.asarray(given, float)
+    if not np.isfinite(points).all():
+        raise InputError(f"{what} has coordinates that are not finite")
+    if len(points) > 3 and (points[0] == points[-1]).all():
+        points = points[:-1]
+    if len(points) < 3:
+        raise InputError(f"{what} has {len(points)} points; expected at least 3, remove or redraw it")
+    if np.linalg.matrix_rank(points - points[0]) < 2:
+        raise InputError(f"{what} has all {len(points)} points on one line and encloses nothing; remove or redraw it")
+    return points
 
 
 def fill_polygons(polygons: Sequence[NDArray[np.floating[Any]]], height: int, width: int) -> NDArray[np.bool_]:

@@ -57,6 +57,9 @@ class Region:
         object.__setattr__(self, "attributes", MappingProxyType(dict(self.attributes)))
         object.__setattr__(self, "shape", MappingProxyType(dict(self.shape)))
 
+    def __repr__(self) -> str:
+        return f"Region({self.label!r}, bounds {tuple(self.bounds().tolist())})"
+
     def bitmap(self, height: int, width: int) -> NDArray[np.bool_]:
         """Return ``(height, width)`` bool: the pixels whose centre is inside, as far as they are in the picture.
 
@@ -116,6 +119,9 @@ class Picture:
             raise InputError(f"expected a picture of some extent, got {self.width} x {self.height} for {self.id}")
         object.__setattr__(self, "attributes", MappingProxyType(dict(self.attributes)))
 
+    def __repr__(self) -> str:
+        return f"Picture({self.id!r}, {self.width} x {self.height}, {len(self.regions)} regions)"
+
     def pixels(self) -> NDArray[np.uint8]:
         """Return ``(H, W)`` or ``(H, W, 3)`` uint8; more bits are stretched from darkest to brightest."""
         from tumorseg.annotations.image_file import read_pixels
@@ -151,6 +157,7 @@ class PictureSet(Sequence[Picture]):
         format: registry name of the format it was read as.
         labels: class names, in the order of the format.
         problems: what was wrong; what a hard problem speaks of is not in the set.
+        about: what the format says of the whole set, JSON-able, so that it can be written back.
     """
 
     def __init__(
@@ -160,8 +167,9 @@ class PictureSet(Sequence[Picture]):
         pictures: Iterable[Picture],
         labels: Iterable[str] | None = None,
         problems: Iterable[Problem] = (),
+        about: Mapping[str, Any] | None = None,
     ) -> None:
-        self.root, self.format = root, format
+        self.root, self.format, self.about = root, format, MappingProxyType(dict(about or {}))
         self._pictures = tuple(pictures)
         seen = {region.label for picture in self._pictures for region in picture.regions}
         self.labels = tuple(sorted(seen)) if labels is None else tuple(dict.fromkeys(labels))
@@ -194,7 +202,12 @@ class PictureSet(Sequence[Picture]):
             self._pictures if pictures is None else pictures,
             self.labels if labels is None else labels,
             self.problems if problems is None else problems,
+            self.about,
         )
+
+    def labelled(self) -> PictureSet:
+        """Return the set without the pictures that nobody annotated; those without an object stay."""
+        return self.replace([picture for picture in self._pictures if picture.labelled])
 
     def require_sound(self) -> PictureSet:
         """Return the set itself where nothing had to be left out.

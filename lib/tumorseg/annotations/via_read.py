@@ -14,12 +14,11 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tumorseg.annotations.collect import Problems, picture_ids, size_on_disk, split_of
-from tumorseg.annotations.image_file import pictures_below
+from tumorseg.annotations.collect import Problems, picture_ids, pictures_beside, size_on_disk, split_of, unannotated
 from tumorseg.annotations.json_file import as_object, load_json
 from tumorseg.annotations.types import DEFAULT_LABEL, Picture, PictureSet, Region
 from tumorseg.annotations.via_shapes import NO_AREA, class_of, read_region
@@ -27,6 +26,7 @@ from tumorseg.errors import InputError, NotFoundError
 
 _PROJECT = "_via_img_metadata"
 _CSV_START = ("filename,", "#filename,")
+_ENTRY = ("filename", "regions", "file_attributes")
 _HEAD = 4096  # bytes that tell a CSV of VIA from another
 
 
@@ -39,12 +39,14 @@ class Entry:
         filename: the picture, as written there.
         regions: (shape_attributes, region_attributes) of each region.
         attributes: file_attributes.
+        said: what is needed to write the entry as it was: its key, whether regions are an object, other members.
     """
 
     annotations: Path
     filename: str
     regions: tuple[tuple[Mapping[str, Any], Mapping[str, Any]], ...]
     attributes: Mapping[str, Any]
+    said: Mapping[str, Any] = field(default_factory=dict)
 
 
 def fits(path: Path) -> bool:
@@ -65,11 +67,13 @@ def read(path: Path) -> PictureSet:
     entries = [entry for file in files for entry in read_entries(file)]
     if path.is_dir() and all(file.parent == path.parent for file in files):
         entries = [entry for entry in entries if _find(entry, root).is_file()]  # an outer file speaks of others too
+        if not entries:
+            raise InputError(f"{files[0]} names no picture in {path}; give the folder that it speaks of")
     problems = Problems()
     pictures = _pictures(root, entries, problems)
-    _note_unannotated(root, entries, problems)
     labels = sorted({region.label for picture in pictures for region in picture.regions}) or [DEFAULT_LABEL]
-    return PictureSet(root, "via", pictures, labels, problems)
+    projects = {_name(file, root): project for file in files if (project := _project(file))}
+    return PictureSet(root, "via", pictures, labels, problems, {"via": projects} if projects else {})
 
 
 def read_entries(file: Path) -> list[Entry]:
@@ -87,7 +91,15 @@ def _annotation_files(path: Path) -> list[Path]:
     if not path.is_dir():
         raise NotFoundError(f"{path} does not exist; expected a folder of annotated pictures")
     here = _candidates(path.glob("*"))
-    return here or _candidates(path.glob("*/*")) or _candidates(path.parent.glob("*"))
+    return here or _candidates(path.glob("*/*")) or [f for f in _candidates(path.parent.glob("*")) if _is_sound(f)]
+
+
+def _is_sound(file: Path) -> bool:
+    """Whether a file above the folder, which may have nothing to do with it, is VIA's."""
+    try:
+        return _is_via(file)
+    except InputError:
+        return False
 
 
 def _candidates(files: Iterator[Path]) -> list[Path]:
@@ -118,7 +130,10 @@ def _json_entries(file: Path) -> Iterator[Entry]:
             raise InputError(f"{file}: the regions of {key!r} are {regions!r}; expected a list or an object")
         listed = list(regions.values()) if isinstance(regions, dict) else regions
         attributes = as_object(picture.get("file_attributes") or {}, file, f"file_attributes of {key!r}")
-        yield Entry(file, picture["filename"], tuple(_pair(file, key, region) for region in listed), attributes)
+        said: dict[str, Any] = {"key": key, "object": isinstance(regions, dict)}
+        said["more"] = {name: value for name, value in picture.items() if name not in _ENTRY}
+        pairs = tuple(_pair(file, key, region) for region in listed)
+        yield Entry(file, picture["filename"], pairs, attributes, said)
 
 
 def _pair(file: Path, key: str, region: Any) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
@@ -164,26 +179,47 @@ def _find(entry: Entry, root: Path) -> Path:
     return below[0] if len(below) == 1 else tries[0]
 
 
+def _name(file: Path, root: Path) -> str:
+    """Return how an annotation file is called from the set's folder; one that lies above it as if it were inside."""
+    return file.relative_to(root).as_posix() if file.is_relative_to(root) else file.name
+
+
+def _project(file: Path) -> dict[str, Any]:
+    """Return what a project file says besides the pictures."""
+    value = load_json(file) if file.suffix.lower() == ".json" else {}
+    return {key: item for key, item in value.items() if key != _PROJECT} if _PROJECT in value else {}
+
+
 def _pictures(root: Path, entries: list[Entry], problems: Problems) -> list[Picture]:
+    """Return the annotated pictures in the order of the annotations, then those that no annotation names."""
     found = [(entry, _find(entry, root)) for entry in entries]
-    ids = picture_ids(root, list(dict.fromkeys(file for _, file in found)))
-    pictures: dict[Path, Picture] = {}
+    named = list(dict.fromkeys(file for _, file in found))
+    others = pictures_beside(root, named)
+    ids = picture_ids(root, named + others)
+    pictures: dict[Path, Picture | None] = {}
     for entry, file in found:
         if file in pictures:
             problems.hard(entry.annotations, "bad_shape", f"annotates {entry.filename} a second time; keep one entry")
-            continue
-        size = size_on_disk(file, problems)
-        if size is not None:
-            pictures[file] = _picture(root, ids[file], file, size, entry, problems)
-    return list(pictures.values())
+        else:
+            pictures[file] = _picture(root, ids[file], file, entry, problems)
+    for file in others:
+        pictures[file] = unannotated(root, file, ids[file], problems)
+    return [picture for picture in pictures.values() if picture is not None]
 
 
-def _picture(root: Path, name: str, file: Path, size: tuple[int, int], entry: Entry, problems: Problems) -> Picture:
-    regions = _regions(file, entry, problems)
-    attributes: dict[str, Any] = {"via": dict(entry.attributes), "via_filename": entry.filename}
-    split = split_of(root, file)
-    if split:
-        attributes["split"] = split
+def _picture(root: Path, name: str, file: Path, entry: Entry, problems: Problems) -> Picture | None:
+    size, split = size_on_disk(file, problems), split_of(root, file)
+    if size is None:
+        return None
+    attributes: dict[str, Any] = {"split": split} if split else {}
+    regions, others = _regions(file, entry, problems)
+    attributes["via"] = {
+        **entry.said,
+        "file": _name(entry.annotations, root),
+        "filename": entry.filename,
+        "file_attributes": dict(entry.attributes),
+        "others": others,
+    }
     patient = entry.attributes.get("patient") or entry.attributes.get("patient_id")
     return Picture(
         id=name,
@@ -197,12 +233,15 @@ def _picture(root: Path, name: str, file: Path, size: tuple[int, int], entry: En
     )
 
 
-def _regions(file: Path, entry: Entry, problems: Problems) -> list[Region]:
-    regions = []
-    for number, (shape, attributes) in enumerate(entry.regions, start=1):
-        where = f"region {number} in {entry.annotations.name}"
+def _regions(file: Path, entry: Entry, problems: Problems) -> tuple[list[Region], list[Any]]:
+    """Return the regions, and what marks none as ``[place in the list, shape, attributes]``."""
+    regions: list[Region] = []
+    others: list[Any] = []
+    for number, (shape, attributes) in enumerate(entry.regions):
+        where = f"region {number + 1} in {entry.annotations.name}"
         if shape.get("name") in NO_AREA:
             problems.soft(file, "no_area_shape", f"{where} is a {shape['name']}; it marks no region and is left out")
+            others.append([number, dict(shape), dict(attributes)])
             continue
         try:
             regions.append(read_region(shape, attributes))
@@ -211,12 +250,4 @@ def _regions(file: Path, entry: Entry, problems: Problems) -> list[Region]:
             continue
         if class_of(attributes) is None and any(class_of(other) for _, other in entry.regions):
             problems.soft(file, "no_class", f"{where} has no class, others have; it counts as {DEFAULT_LABEL!r}")
-    return regions
-
-
-def _note_unannotated(root: Path, entries: list[Entry], problems: Problems) -> None:
-    named = {_find(entry, root) for entry in entries}
-    folders = {file.parent for file in named}
-    for file in pictures_below(root):
-        if file not in named and file.parent in folders:
-            problems.soft(file, "unannotated_picture", "is in the folder, but no annotation names it; it is left out")
+    return regions, others

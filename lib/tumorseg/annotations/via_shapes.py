@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tumorseg.annotations.outline import polygon_of
 from tumorseg.annotations.types import DEFAULT_LABEL, Region
 from tumorseg.errors import InputError
 
@@ -34,8 +35,6 @@ def read_region(shape: Mapping[str, Any], attributes: Mapping[str, Any]) -> Regi
         if isinstance(error, InputError):
             raise
         raise InputError(f"a {name} is described by {dict(shape)}, which lacks or misspells {error}") from error
-    if not np.isfinite(points).all():
-        raise InputError(f"a {name} has coordinates that are not finite")
     polygons = () if box is not None else (points,)
     return Region(class_of(attributes) or DEFAULT_LABEL, polygons, None, box, attributes, {"via": dict(shape)})
 
@@ -89,14 +88,14 @@ def _outline(name: str, shape: Mapping[str, Any]) -> tuple[NDArray[np.float64], 
         return _points(name, shape["all_points_x"], shape["all_points_y"]), None
     if name == "rect":
         x, y, width, height = (float(shape[key]) for key in ("x", "y", "width", "height"))
-        if width <= 0 or height <= 0:
+        if not (width > 0 and height > 0):
             raise InputError(f"a rectangle of {width:g} x {height:g} encloses nothing; remove or redraw it")
         box = np.array([x, y, x + width, y + height])
         return box[[0, 1, 2, 1, 2, 3, 0, 3]].reshape(4, 2), box
     if name in ("circle", "ellipse"):
         keys = ("r", "r") if name == "circle" else ("rx", "ry")
         rx, ry = (float(shape[key]) for key in keys)
-        if rx <= 0 or ry <= 0:
+        if not (rx > 0 and ry > 0):
             raise InputError(f"a {name} with radii {rx:g} and {ry:g} encloses nothing; remove or redraw it")
         return _round(float(shape["cx"]), float(shape["cy"]), rx, ry, float(shape.get("theta", 0.0))), None
     raise InputError(f"unknown shape {name!r}; expected polygon, polyline, rect, circle, ellipse or point")
@@ -106,12 +105,7 @@ def _points(name: str, xs: Any, ys: Any) -> NDArray[np.float64]:
     x, y = np.asarray(xs, float), np.asarray(ys, float)
     if x.ndim != 1 or x.shape != y.shape:
         raise InputError(f"a {name} has {x.size} x and {y.size} y coordinates; expected as many of each")
-    points = np.stack([x, y], axis=1)
-    if len(points) > 3 and (points[0] == points[-1]).all():  # VIA 1 repeats the first point
-        points = points[:-1]
-    if len(points) < 3:
-        raise InputError(f"a {name} has {len(points)} points; expected at least 3, remove or redraw it")
-    return points
+    return polygon_of(f"a {name}", np.stack([x, y], axis=1))  # VIA 1 repeats the first point
 
 
 def _round(cx: float, cy: float, rx: float, ry: float, theta: float) -> NDArray[np.float64]:
