@@ -96,7 +96,7 @@ class BlobDetector:
     description: str = "Finds bright blobs; for tests only."
     channels: tuple[str, ...] = (FLAIR,)
     dimension: int = 3
-    options: DetectionOptions = field(default_factory=DetectionOptions)
+    options: DetectionOptions = field(default_factory=lambda: DetectionOptions(link=0.05))
 
     @property
     def version(self) -> str:

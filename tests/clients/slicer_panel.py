@@ -7,6 +7,7 @@ MODEL SCRATCH``; prints one JSON object.
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 import types
@@ -58,7 +59,23 @@ def _stand_in(scratch: Path) -> list[str]:
     slicer.util.infoDisplay = slicer.util.warningDisplay = lambda *args, **kw: None
     slicer.util.createProgressDialog = MagicMock()
     slicer.util.saveNode = _save
+    slicer.util.loadMarkups = _markups_loader()
     return errors
+
+
+def _markups_loader() -> Any:
+    """Load markups by the logic that Slicer's own reader of them calls."""
+    selection = slicer.vtkMRMLSelectionNode()
+    selection.SetSingletonTag("Singleton")
+    slicer.mrmlScene.AddNode(selection)
+    logic = slicer.vtkSlicerMarkupsLogic()
+    logic.SetMRMLScene(slicer.mrmlScene)
+
+    def load(path: str) -> None:
+        if logic.LoadMarkups(str(path), "", None) is None:
+            raise RuntimeError(f"Failed to load node from file: {path}")
+
+    return load
 
 
 def _push(image: sitk.Image, class_name: str, scratch: Path) -> Any:
@@ -97,6 +114,23 @@ def _points(node: Any, name: str) -> list[list[float]]:
     return [list(to_world.MultiplyPoint((*map(float, index), 1.0))[:3]) for index in marked]
 
 
+def _rois() -> list[dict[str, Any]]:
+    """Return name, label, description, and the eight corners in RAS mm of every ROI in the scene."""
+    nodes = slicer.mrmlScene.GetNodesByClass("vtkMRMLMarkupsROINode")
+    return [_roi(nodes.GetItemAsObject(n)) for n in range(nodes.GetNumberOfItems())]
+
+
+def _roi(node: Any) -> dict[str, Any]:
+    to_world = node.GetObjectToWorldMatrix()
+    ends = itertools.product(*((-length / 2, length / 2) for length in node.GetSize()))
+    return {
+        "name": node.GetName(),
+        "label": node.GetNthControlPointLabel(0),
+        "description": node.GetDescription(),
+        "corners_ras": [list(to_world.MultiplyPoint((*end, 1.0))[:3]) for end in ends],
+    }
+
+
 def main(folder: str, server: str, model: str, scratch: Path) -> dict[str, Any]:
     """Connect, fetch the next sample, run auto-segmentation, and save the label, as a person would click it."""
     errors = _stand_in(scratch)
@@ -125,7 +159,8 @@ def main(folder: str, server: str, model: str, scratch: Path) -> dict[str, Any]:
     widget.updateSegmentationMask(None, widget.info["labels"])
     widget.onClickSegmentation()
     points = {name: _points(widget._segmentNode, name) for name in widget.info["labels"]} if not errors else {}
-    if not errors:
+    rois = _rois()
+    if not errors and widget.models[model]["type"] != "detection":
         widget.onResetScribbles = widget.resetSam2ROI = lambda: None
         widget.onSaveLabel()
     return {
@@ -134,6 +169,7 @@ def main(folder: str, server: str, model: str, scratch: Path) -> dict[str, Any]:
         "models": {name: said["type"] for name, said in widget.models.items()},
         "sample": sample["id"],
         "points_ras": points,
+        "rois": rois,
         "completed": widget.info["datastore"]["completed"],
     }
 

@@ -12,7 +12,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.dicom.phantoms import GRIDS, TUMOUR, as_displayed, phantom_points, sample, write_dicom_series, write_nifti
+from tests.dicom.phantoms import (
+    GRIDS,
+    TUMOUR,
+    as_displayed,
+    phantom_points,
+    sample,
+    write_dicom_series,
+    write_nifti,
+)
+from tests.lesions import VALUES, edges, lesion_image, same_corners
 from tests.serving import live, read_label, tumour_mask
 
 SCRIPT = Path(__file__).with_name("slicer_panel.py")
@@ -32,10 +41,10 @@ def _module_folder() -> Path:
     pytest.skip("this installation of monailabel came without its Slicer module")
 
 
-def _run(server: str, scratch: Path) -> dict[str, Any]:
+def _run(server: str, scratch: Path, model: str = "threshold") -> dict[str, Any]:
     """Let the module work and return what it saw."""
     scratch.mkdir()
-    command = [sys.executable, str(SCRIPT), str(_module_folder()), server, "threshold", str(scratch)]
+    command = [sys.executable, str(SCRIPT), str(_module_folder()), server, model, str(scratch)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     said: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
@@ -64,3 +73,27 @@ def test_the_segment_lies_on_the_tumour(name: str, kind: str, tmp_path: Path) ->
     assert label.name == f"{said['sample']}.nii.gz"
     voxels, saved = read_label(label)
     np.testing.assert_array_equal(voxels > 0, tumour_mask(saved))
+
+
+@pytest.mark.parametrize(("name", "kind"), [("permuted oblique", "nifti"), ("oblique sagittal", "dicom")])
+def test_the_boxes_lie_around_the_lesions(name: str, kind: str, tmp_path: Path) -> None:
+    """Slicer's module offers the model, and its boxes are ROI nodes at the lesions, with class and score."""
+    _module_folder()
+    grid, studies = GRIDS[name], tmp_path / "studies"
+    if kind == "nifti":
+        write_nifti(studies / "case1.nii.gz", grid, lesion_image(grid))
+    else:
+        write_dicom_series(studies / "series", grid, lesion_image(grid), SeriesDescription="FLAIR")
+        grid = as_displayed(grid)
+    with live(studies, tmp_path, models="blobs") as server:
+        said = _run(server, tmp_path / "slicer", "blobs")
+    assert said["models"] == {"blobs": "detection"}
+    assert len(said["rois"]) == len(VALUES)
+    for roi, (label, value) in zip(said["rois"], sorted(VALUES.items(), key=lambda item: -item[1]), strict=True):
+        mask = lesion_image(grid) == value
+        assert same_corners(np.array(roi["corners_ras"]) * [-1, -1, 1], edges(mask, grid))
+        assert roi["label"] == f"{label} {value / 1000:.2f}"
+        # The module gives names of its own to the nodes; what was measured stays in the description.
+        assert roi["name"].startswith("Detection ROI")
+        assert f"score: {value / 1000:g}" in roi["description"]
+        assert f"lesion volume: {mask.sum() * grid.voxel_volume / 1000:.4g} mL" in roi["description"]

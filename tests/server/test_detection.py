@@ -17,23 +17,19 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from tests.dicom.phantoms import (
-    CENTRE,
     CYST,
     GRIDS,
     TUMOUR,
-    grid_points,
     make_grid,
     sample,
     write_dicom_series,
     write_nifti,
     write_nrrd,
 )
+from tests.lesions import ELLIPSOIDS_MM, VALUES, edges, lesion_image, same_corners
 from tests.serving import ask_ohif, ask_slicer, config_for, in_process, raw_voxels, read_label
 from tumorseg.geometry import Grid
 
-VALUES = {"cyst": CYST, "tumor": TUMOUR}
-#: label -> (middle from the head's centre, radii along LPS), mm: no symmetry.
-ELLIPSOIDS_MM = {"cyst": ((-21.0, 14.0, -9.0), (11.0, 15.0, 13.0)), "tumor": ((19.0, -17.0, 16.0), (16.0, 12.0, 19.0))}
 #: i, j and k along every axis and backwards, and all of that turned.
 STRAIGHT = [
     np.eye(3)[:, list(order)] * signs
@@ -49,22 +45,6 @@ def _ask(client: TestClient, model: str = "blobs", output: str = "json", image: 
     return client.post(f"/infer/{model}", params={"image": image, "output": output}, data=said)
 
 
-def _seen(grid: Grid) -> np.ndarray:
-    """Two ellipsoids in a head, as a scanner with this grid sees them; each slice of one is one connected blob."""
-    points = grid_points(grid) - CENTRE
-    seen = np.full(len(points), 100, np.int16)
-    for label, (middle, radii) in ELLIPSOIDS_MM.items():
-        seen[(((points - middle) / radii) ** 2).sum(axis=1) <= 1] = VALUES[label]
-    return seen.reshape(grid.shape)
-
-
-def _edges(mask: np.ndarray, grid: Grid) -> np.ndarray:
-    """The eight corners of the voxels around a mask, LPS mm, ``(8, 3)``, from the affine alone."""
-    k, j, i = (np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3))
-    ends = itertools.product(*((axis[0] - 0.5, axis[-1] + 0.5) for axis in (i, j, k)))
-    return np.array([(grid.affine @ [*end, 1])[:3] for end in ends])
-
-
 def _corners(box: dict[str, Any]) -> np.ndarray:
     """The corners of a box as a viewer makes them of centre, size and orientation."""
     axes = np.array(box["orientation"]).reshape(3, 3)
@@ -72,17 +52,12 @@ def _corners(box: dict[str, Any]) -> np.ndarray:
     return np.array(box["center"]) + (signs * box["size"]) @ axes.T
 
 
-def _same_corners(one: np.ndarray, other: np.ndarray) -> bool:
-    distance = np.linalg.norm(one[:, None] - other[None], axis=2)
-    return bool(distance.min(axis=0).max() < 1e-4 and distance.min(axis=1).max() < 1e-4)
-
-
 @pytest.fixture(scope="module")
 def everywhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     """A server of the two lesions seen on 48 straight and 48 oblique grids, none of them a cube."""
     root = tmp_path_factory.mktemp("everywhere")
     for number, direction in enumerate(ORIENTATIONS):
-        write_nrrd(root / "studies" / f"g{number}.nrrd", _grid(direction), _seen(_grid(direction)))
+        write_nrrd(root / "studies" / f"g{number}.nrrd", _grid(direction), lesion_image(_grid(direction)))
     with in_process(config_for(root / "studies", root, models="blobs")) as client:
         yield client
 
@@ -94,19 +69,19 @@ def _grid(direction: np.ndarray) -> Grid:
 @pytest.mark.parametrize("number", range(len(ORIENTATIONS)))
 def test_boxes_and_masks_lie_on_the_lesions(everywhere: TestClient, number: int) -> None:
     grid = _grid(ORIENTATIONS[number])
-    seen = _seen(grid)
+    seen = lesion_image(grid)
     answer = _ask(everywhere, image=f"g{number}", link=0.0).json()
     markups = json.loads(_ask(everywhere, image=f"g{number}", link=0.0, output="image", result_extension=".json").text)
     assert sorted(found["label"] for found in answer["detections"]) == ["cyst", "tumor"]
     for found, roi in zip(answer["detections"], markups["markups"], strict=True):
         value = VALUES[found["label"]]
-        mask, corners = seen == value, _edges(seen == value, grid)
+        mask, corners = seen == value, edges(seen == value, grid)
         assert found["voxels"] == mask.sum() > 50
         assert found["volume_ml"] == pytest.approx(mask.sum() * 3.5 * 4 * 5 / 1000, rel=1e-4)
         assert found["slices"] == np.flatnonzero(mask.any(axis=(1, 2))).tolist()
         assert found["score"] == pytest.approx(value / 1000)
-        assert _same_corners(_corners(found["box"]), corners)
-        assert _same_corners(_corners(roi), corners)
+        assert same_corners(_corners(found["box"]), corners)
+        assert same_corners(_corners(roi), corners)
         assert roi["name"] == f"{found['label']} {value / 1000:.2f}"
         # The longest axis of the ellipsoid, up to one step of the grid.
         assert found["longest_diameter_mm"] == pytest.approx(2 * max(ELLIPSOIDS_MM[found["label"]][1]), abs=6)
@@ -126,7 +101,7 @@ def test_the_viewers_are_told_what_the_model_is(client: TestClient) -> None:
     models = client.get("/info/").json()["models"]
     assert models["blobs"]["type"] == "detection"
     assert models["blobs"]["labels"] == {"cyst": 1, "tumor": 2}
-    config = {"boxes": True, "score": 0.5, "nms": 0.5, "link": 0.3, "min_slices": 1, "max_instances": 20}
+    config = {"boxes": True, "score": 0.5, "nms": 0.5, "link": 0.05, "min_slices": 1, "max_instances": 20}
     assert models["blobs"]["config"] == config
     assert (models["threshold"]["type"], models["threshold"]["config"]) == ("segmentation", {})
 
