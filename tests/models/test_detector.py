@@ -75,6 +75,16 @@ def test_scores_fall_and_the_threshold_holds(model):
     assert [i.score for i in kept] == pytest.approx([s for s in scores if s >= middle])
 
 
+def test_what_is_less_certain_changes_nothing_above_it(weights):
+    both = DetectorModel(DetectorSpec("any", "Random.", SPEC.labels, side=128, mirror=True), weights, "cpu")
+    low = both.predict(picture(), options=EVERYTHING).detections.instances
+    high = both.predict(picture(), options=EVERYTHING.with_values(score=low[1].score)).detections.instances
+    assert len(high) == 2
+    for one, other in zip(high, low, strict=False):
+        assert np.array_equal(one.box, other.box)
+        assert np.array_equal(one.mask, other.mask)
+
+
 def test_a_volume_is_read_slice_by_slice(model):
     volume = picture((1, 3, 64, 80))
     many = EVERYTHING.with_values(link=1.0, max_instances=2)  # masks never agree wholly: nothing is linked

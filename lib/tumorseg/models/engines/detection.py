@@ -113,7 +113,8 @@ def _merge(views: Sequence[tuple[Tensor, Tensor]], options: DetectionOptions) ->
     classes = torch.cat([torch.arange(1, s.shape[1] + 1, device=s.device).repeat(len(s)) for _, s in views])
     view = torch.cat([torch.full((s.numel(),), v, device=s.device) for v, (_, s) in enumerate(views)])
     wide = ((boxes[:, 2:] - boxes[:, :2]) >= MIN_BOX).all(1)
-    keep = wide & (scores >= max(MIN_SCORE, options.score / len(views)))
+    # Not the request's threshold: what is asked for must not change the boxes of what is more certain.
+    keep = wide & (scores >= MIN_SCORE)
     boxes, scores, classes, view = boxes[keep], scores[keep], classes[keep], view[keep]
     # A request may allow any overlap between objects, but two views of one object are always one.
     heads = batched_nms(boxes, scores, classes, min(options.nms, SAME_OBJECT) if len(views) > 1 else options.nms)
