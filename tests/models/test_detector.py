@@ -154,5 +154,5 @@ def test_weights_of_something_else_are_said(tmp_path):
     with pytest.raises(InputError, match="does not hold weights of any"):
         DetectorModel(SPEC, path, "cpu").predict(picture())
     path.write_bytes(b"no weights at all")
-    with pytest.raises(InputError, match="no file of weights"):
+    with pytest.raises(InputError, match="no safetensors file of weights"):
         DetectorModel(SPEC, path, "cpu").predict(picture())

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -32,7 +33,10 @@ def publish(
         tumorseg publish resunet25d --run runs/resunet25d --data kaggle_3m
     """
     from tumorseg.evaluation.publish import publish as put
+    from tumorseg.models.detector import DetectorSpec
+    from tumorseg.training.run import trainable
 
+    spec = trainable(model)
     with progress(f"measuring {model}:") as step:
         done = 0
 
@@ -41,10 +45,23 @@ def publish(
             done += 1
             step(done, done + 1, patient)
 
-        result = put(model, run, data, device=device, force=force, progress=count)
+        if isinstance(spec, DetectorSpec):
+            from tumorseg.evaluation.detection.publish import publish_detector
+
+            card = publish_detector(spec, run, data, device=device, force=force, progress=count)
+            weights = spec.weights
+        else:
+            result = put(model, run, data, device=device, force=force, progress=count)
+            card, weights = result.card, result.weights
     if as_json:
-        print_json({"model": model, "weights": str(result.weights), "measured": result.card["measured"]})
+        print_json({"model": model, "weights": str(weights), "measured": card["measured"]})
         return
-    for subset, figures in result.card["measured"].items():
-        typer.echo(f"{subset}: mean Dice {figures['dice_mean']:.3f} on {figures['patients']} patients")
-    typer.echo(f"{result.weights} written, with its card beside it")
+    for subset, figures in card["measured"].items():
+        typer.echo(f"{subset}: {_headline(figures)}")
+    typer.echo(f"{weights} written, with its card beside it")
+
+
+def _headline(figures: Mapping[str, Any]) -> str:
+    if "map50" in figures:
+        return f"mAP@0.5 {figures['map50']:.3f}, mean Dice {figures['dice_mean']:.3f} on {figures['images']} pictures"
+    return f"mean Dice {figures['dice_mean']:.3f} on {figures['patients']} patients"

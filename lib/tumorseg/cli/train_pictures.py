@@ -40,7 +40,7 @@ def refuse(**options: Any) -> None:
 
 def train_pictures(spec: DetectorSpec, data: Path, folder: Path, choice: DetectorChoice, as_json: bool) -> None:
     """Train a detector and say what came of it."""
-    from tumorseg.training.detection.run import DetectionRun, steps_of, train_detector
+    from tumorseg.training.detection.run import DetectionRun, configure, train_detector
 
     options = DetectionRun(
         split=choice.split,
@@ -54,7 +54,7 @@ def train_pictures(spec: DetectorSpec, data: Path, folder: Path, choice: Detecto
         backbone=choice.backbone,
         resume=choice.resume,
     )
-    total = steps_of(spec, options)
+    total = configure(spec, data, options).steps
     with progress(f"training {spec.name}") as step:
 
         def report(row: dict[str, float]) -> None:

@@ -30,6 +30,7 @@ from tumorseg.models.base import Progress
 from tumorseg.models.detection_options import DetectionOptions
 from tumorseg.models.grey import PREFERENCE, grey_slices
 from tumorseg.models.linking import link_slices
+from tumorseg.models.metadata import read_metadata
 from tumorseg.models.slicewise import WEIGHTS
 from tumorseg.transforms.letterbox import Letterbox
 from tumorseg.types import Detections, Instance, Prediction, StudyImage
@@ -105,10 +106,10 @@ class DetectorModel:
         import torch
 
         from tumorseg.models.engines.torch_engine import pick_device
-        from tumorseg.models.weights import load_into, weights_metadata
+        from tumorseg.models.weights import load_into
         from tumorseg.networks.maskrcnn import build_maskrcnn
 
-        backbone = weights_metadata(self.weights).get("backbone", self.spec.backbone)
+        backbone = read_metadata(self.weights).get("backbone", self.spec.backbone)
         network = build_maskrcnn(backbone, len(self.labels), side=self.spec.side)
         load_into(network, self.weights, self.name)
         return network.eval().to(pick_device(self.device), memory_format=torch.channels_last)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from tumorseg.errors import InputError
+from tumorseg.io.kaggle_3m import Kaggle3m
 from tumorseg.models.detector import DetectorSpec
 from tumorseg.models.engines.torch_engine import pick_device
 from tumorseg.networks.maskrcnn import build_maskrcnn
@@ -32,6 +33,8 @@ RECIPES: dict[str, DetectionConfig] = {
     # The transducer is always on top: no vertical flip, and little rotation.
     "maskrcnn_breast": DetectionConfig(steps=2400),
 }
+#: Slices of volumes as pictures: heads are upright and show the whole range of empty slices.
+VOLUMES = DetectionConfig(steps=1300, steps_per_epoch=100)
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ def train_detector(
     ``data`` is a folder of annotated pictures of any known format, or of patients in the kaggle_3m layout, whose
     slices then are the pictures (to train on before there are many annotated ones).
     """
-    config, backbone = _configure(spec, options), options.backbone or spec.backbone
+    config, backbone = configure(spec, data, options), options.backbone or spec.backbone
     if options.threads:
         torch.set_num_threads(options.threads)
     examples, split = _examples(spec, data, options)
@@ -85,18 +88,11 @@ def train_detector(
     return target
 
 
-def steps_of(spec: DetectorSpec, options: DetectionRun) -> int:
-    """Return how many batches the run has."""
-    return _configure(spec, options).steps
-
-
 def _examples(spec: DetectorSpec, data: Path, options: DetectionRun) -> tuple[list[Example], Split]:
     from tumorseg.annotations import open_pictures
-    from tumorseg.io.kaggle_3m import Kaggle3m
 
-    try:
-        volumes = Kaggle3m(data)
-    except InputError:
+    volumes = _volumes(data)
+    if volumes is None:
         pictures = open_pictures(data)
         split = _picture_split(pictures, options)
         wanted = set(split.train)
@@ -124,7 +120,8 @@ def _picture_split(pictures: PictureSet, options: DetectionRun) -> Split:
     return Split(train, validation, test)
 
 
-def _configure(spec: DetectorSpec, options: DetectionRun) -> DetectionConfig:
+def configure(spec: DetectorSpec, data: Path, options: DetectionRun) -> DetectionConfig:
+    """Return the recipe for this model and kind of data with the user's changes."""
     changes: dict[str, Any] = {"seed": options.seed}
     for name in ("steps", "batch", "learning_rate"):
         value = getattr(options, name)
@@ -132,7 +129,16 @@ def _configure(spec: DetectorSpec, options: DetectionRun) -> DetectionConfig:
             if value <= 0:
                 raise InputError(f"expected a positive {name}, got {value}")
             changes[name] = value
-    return replace(RECIPES.get(spec.name, DetectionConfig()), **changes)
+    base = VOLUMES if _volumes(data) is not None else RECIPES.get(spec.name, DetectionConfig())
+    return replace(base, **changes)
+
+
+def _volumes(data: Path) -> Kaggle3m | None:
+    """The folder as patients in the kaggle_3m layout; None where it holds something else."""
+    try:
+        return Kaggle3m(data)
+    except InputError:
+        return None
 
 
 def _write_json(path: Path, content: Any) -> None:
