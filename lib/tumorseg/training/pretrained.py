@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
+from urllib.error import URLError
 
 import torch
 from safetensors import SafetensorError
@@ -67,6 +69,32 @@ def imagenet_lite0() -> Path:
             "--init-weights FILE, or --init-weights none to start from random values"
         )
     return files[0]
+
+
+def torchvision_state(name: str) -> dict[str, Tensor]:
+    """Return torchvision's weights of ``resnet50``, ``resnet101`` (ImageNet) or ``maskrcnn_resnet50`` (COCO).
+
+    They come from torch's cache on disk or the network.
+
+    Raises:
+        UnavailableError: from neither; the message says what to do.
+    """
+    from torchvision import models
+
+    enums = {
+        "resnet50": models.ResNet50_Weights.IMAGENET1K_V1,
+        "resnet101": models.ResNet101_Weights.IMAGENET1K_V1,
+        "maskrcnn_resnet50": models.detection.MaskRCNN_ResNet50_FPN_Weights.COCO_V1,
+    }
+    weights: Any = enums[name]
+    try:
+        state: dict[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True)
+    except (URLError, OSError, RuntimeError) as error:
+        raise UnavailableError(
+            f"torchvision's weights {weights} are not on disk and cannot be fetched ({error}); put the file into "
+            "torch's hub folder, pass --init-weights FILE, or --init-weights none to start from random values"
+        ) from error
+    return state
 
 
 def read_state(path: Path) -> dict[str, Tensor]:

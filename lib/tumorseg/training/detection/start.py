@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.error import URLError
+from typing import TYPE_CHECKING
 
-from tumorseg.errors import InputError, NotFoundError, UnavailableError
-from tumorseg.training.pretrained import Loaded, imagenet_lite0, load_matching, read_state
+from tumorseg.errors import InputError, NotFoundError
+from tumorseg.training.pretrained import Loaded, imagenet_lite0, load_matching, read_state, torchvision_state
 
 if TYPE_CHECKING:
-    from torch import Tensor
     from torchvision.models.detection import MaskRCNN
 
 RANDOM, IMAGENET, COCO = "none", "imagenet", "coco"
@@ -34,11 +32,11 @@ def start_from(network: MaskRCNN, backbone: str, source: str) -> Loaded | None:
     elif source == IMAGENET and light:
         loaded = load_matching(network.backbone.body.body, read_state(imagenet_lite0()), "ImageNet")
     elif source == IMAGENET:
-        loaded = load_matching(network.backbone.body, _torchvision(backbone), "ImageNet")
+        loaded = load_matching(network.backbone.body, torchvision_state(backbone), "ImageNet")
     elif source == COCO:
         if backbone != "resnet50":
             raise InputError(f"COCO weights exist for resnet50, not for {backbone}; use --init-weights imagenet")
-        loaded = load_matching(network, _torchvision("maskrcnn_resnet50"), "COCO")
+        loaded = load_matching(network, torchvision_state("maskrcnn_resnet50"), "COCO")
     else:
         if not Path(source).is_file():
             raise NotFoundError(f"no file {source} to start from; expected a file, {IMAGENET}, {COCO} or {RANDOM}")
@@ -48,23 +46,3 @@ def start_from(network: MaskRCNN, backbone: str, source: str) -> Loaded | None:
     if light:
         network.backbone.body.fold()
     return loaded
-
-
-def _torchvision(name: str) -> dict[str, Tensor]:
-    """Return torchvision's weights, from its cache on disk or the network."""
-    from torchvision import models
-
-    enums = {
-        "resnet50": models.ResNet50_Weights.IMAGENET1K_V1,
-        "resnet101": models.ResNet101_Weights.IMAGENET1K_V1,
-        "maskrcnn_resnet50": models.detection.MaskRCNN_ResNet50_FPN_Weights.COCO_V1,
-    }
-    weights: Any = enums[name]
-    try:
-        state: dict[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True)
-    except (URLError, OSError, RuntimeError) as error:
-        raise UnavailableError(
-            f"torchvision's weights {weights} are not on disk and cannot be fetched ({error}); put the file into "
-            "torch's hub folder, pass --init-weights FILE, or --init-weights none to start from random values"
-        ) from error
-    return state
