@@ -43,6 +43,7 @@ DATASETS: dict[str, str] = {
 
 #: name -> "module:constant"; a tumorseg.annotations.format.AnnotationFormat. The first that fits a folder reads it.
 ANNOTATIONS: dict[str, str] = {
+    "datastore": "tumorseg.adapters.picture_format:DATASTORE",
     "kaggle_3m": "tumorseg.annotations.formats:KAGGLE_3M",
     "mask_folders": "tumorseg.annotations.formats:MASK_FOLDERS",
     "coco": "tumorseg.annotations.formats:COCO",

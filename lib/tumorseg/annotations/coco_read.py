@@ -27,6 +27,10 @@ _LISTS = ("images", "annotations", "categories")
 PLACE = ("id", "image_id", "category_id", "segmentation", "bbox", "area")
 
 
+#: An annotation and the name of its class, None where it names one that there is not.
+_Named = tuple[str | None, dict[str, Any]]
+
+
 def fits(path: Path) -> bool:
     """Whether there is a JSON file that lists images and annotations."""
     return any(_is_coco(file) for file in _json_files(path))
@@ -112,23 +116,19 @@ def _find(image: Mapping[str, Any], file: Path, root: Path, on_disk: list[Path])
     return same[0] if len(same) == 1 else file.parent / Path(name).name
 
 
-def _by_image(file: Path, value: Mapping[str, Any], problems: Problems) -> dict[Any, list[tuple[str, dict[str, Any]]]]:
-    """Return image id -> (class name, annotation); what speaks of unknown images or classes is noted."""
+def _by_image(file: Path, value: Mapping[str, Any], problems: Problems) -> dict[Any, list[_Named]]:
+    """Return image id -> (class name, annotation); what speaks of an unknown image is noted."""
     names = {category["id"]: str(category["name"]) for category in value["categories"]}
     images = {image["id"] for image in value["images"]}
-    found: dict[Any, list[tuple[str, dict[str, Any]]]] = defaultdict(list)
+    found: dict[Any, list[_Named]] = defaultdict(list)
     for item in value["annotations"]:
         image, category = item.get("image_id"), item.get("category_id")
         if image not in images:
             problems.hard(
                 file, "missing_picture", f"annotation {item.get('id')} is of image {image}, which is not listed"
             )
-        elif category not in names:
-            known = ", ".join(f"{number} {name}" for number, name in names.items())
-            text = f"annotation {item.get('id')} is of the unknown category {category}; known: {known}"
-            problems.hard(file, "unknown_class", text)
         else:
-            found[image].append((names[category], item))
+            found[image].append((names.get(category), item))
     return found
 
 
@@ -138,7 +138,7 @@ def _picture(
     place: Path,
     file: Path,
     image: Mapping[str, Any],
-    annotations: list[tuple[str, dict[str, Any]]],
+    annotations: list[_Named],
     problems: Problems,
 ) -> Picture | None:
     size = size_on_disk(place, problems)
@@ -150,12 +150,21 @@ def _picture(
         problems.hard(place, "size_mismatch", text)
         return None
     regions = []
+    before = problems.hard_count
     for label, item in annotations:
+        if label is None:
+            text = (
+                f"annotation {item.get('id')} in {file.name} is of category {item.get('category_id')}, which it lacks"
+            )
+            problems.hard(place, "unknown_class", text)
+            continue
         try:
             regions.append(read_region(label, item, size))
         except InputError as error:
             kind = "size_mismatch" if "mask of" in str(error) else "bad_shape"
             problems.hard(place, kind, f"annotation {item.get('id')} in {file.name}: {error}")
+    if problems.hard_count > before:
+        return None
     places = {"file": file.relative_to(root).as_posix(), "place": place.relative_to(root).as_posix()}
     attributes: dict[str, Any] = {"coco": {**places, "image": dict(image)}}
     split = split_of(root, place)

@@ -23,8 +23,13 @@ class Problems:
     def __iter__(self) -> Iterator[Problem]:
         return iter(self._found)
 
+    @property
+    def hard_count(self) -> int:
+        """How much was found that makes a picture unusable; compared before and after a picture is read."""
+        return sum(problem.hard for problem in self._found)
+
     def hard(self, file: Path, kind: str, message: object) -> None:
-        """Note what makes a picture or a region unusable."""
+        """Note what makes a picture unusable: its annotation would be half of what was meant."""
         self._found.append(Problem(file, kind, _without_file(file, message), hard=True))
 
     def soft(self, file: Path, kind: str, message: object) -> None:

@@ -47,13 +47,16 @@ def _picture(file: Path, name: str, problems: Problems) -> Picture | None:
     size = size_on_disk(file, problems)
     if size is None:
         return None
-    mask = file.with_name(f"{file.stem}_mask.tif")
+    mask, before = file.with_name(f"{file.stem}_mask.tif"), problems.hard_count
+    regions = _parts(mask, size, problems) if mask.is_file() else ()
+    if problems.hard_count > before:
+        return None
     return Picture(
         id=name,
         path=file,
         width=size[0],
         height=size[1],
-        regions=_parts(mask, size, problems) if mask.is_file() else (),
+        regions=regions,
         patient=file.parent.name,
         attributes={"slice": _number(file)},
         labelled=mask.is_file(),

@@ -71,7 +71,10 @@ def _picture(root: Path, name: str, file: Path, masks: Iterable[Path], problems:
         return None
     label = file.parent.name
     masks = list(masks)
+    before = problems.hard_count
     regions = [region for mask in masks if (region := _region(mask, size, label, problems)) is not None]
+    if problems.hard_count > before:
+        return None
     if not masks and label not in (NORMAL, UNLABELLED):
         problems.soft(file, "unannotated_picture", f"has no {file.stem}_mask.png; it counts as not annotated")
     attributes: dict[str, Any] = {"folder": label, "place": file.relative_to(root).as_posix()}

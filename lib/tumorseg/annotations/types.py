@@ -137,7 +137,7 @@ class Problem:
         file: the file it was found in, or that is not there.
         kind: one of tumorseg.annotations.problems.KINDS.
         message: a sentence: what was found, what was expected.
-        hard: whether the picture (or the region) had to be left out.
+        hard: whether the picture had to be left out, for its annotation is not what was meant.
     """
 
     file: Path

@@ -212,7 +212,10 @@ def _picture(root: Path, name: str, file: Path, entry: Entry, problems: Problems
     if size is None:
         return None
     attributes: dict[str, Any] = {"split": split} if split else {}
+    before = problems.hard_count
     regions, others = _regions(file, entry, problems)
+    if problems.hard_count > before:
+        return None
     attributes["via"] = {
         **entry.said,
         "file": _name(entry.annotations, root),

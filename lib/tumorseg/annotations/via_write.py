@@ -47,7 +47,12 @@ def write(pictures: PictureSet, folder: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         project = pictures.about.get("via", {}).get(name)
         value = {**project, "_via_img_metadata": entries} if project else entries
-        target.write_text(_csv(entries) if target.suffix.lower() == ".csv" else json.dumps(value), encoding="utf-8")
+        target.write_text(_csv(entries) if target.suffix.lower() == ".csv" else _json(value), encoding="utf-8")
+
+
+def _json(value: Any) -> str:
+    """Return JSON spelled as a browser spells it, which is what VIA runs in."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
 def _place(said: Mapping[str, Any] | None) -> str | None:

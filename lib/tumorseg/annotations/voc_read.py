@@ -10,7 +10,6 @@ are the number of the object in the XML file.
 from __future__ import annotations
 
 import json
-import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
 PICTURES, XML, OBJECTS, SETS = "JPEGImages", "Annotations", "SegmentationObject", "ImageSets/Main"
 _HEAD = 2048  # bytes that tell an XML file of VOC from another
-_FLAG = re.compile(r"\s+-?[01]$")  # whether an object of a class is there, in the lists by class
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 #: Children of an object that say what and where it is; the others are the region's attributes.
 PLACE = ("name", "bndbox", "polygon", "part")
@@ -106,7 +104,7 @@ def _splits(root: Path) -> dict[str, str]:
     for split in ("train", "val", "test"):
         for file in root.rglob(f"{SETS}/{split}.txt"):
             lines = file.read_text(encoding="utf-8").splitlines()
-            found |= {_FLAG.sub("", line.strip()): split for line in lines if line.strip()}
+            found |= {line.strip(): split for line in lines if line.strip()}
     return found
 
 
@@ -122,6 +120,7 @@ def _picture(
         text = f"is {size[0]} x {size[1]} pixels, {file.name} says {told[0]} x {told[1]}; annotate this very picture"
         problems.hard(place, "size_mismatch", text)
         return None
+    before = problems.hard_count
     masks = _object_masks(file, size, problems)
     regions = []
     for number, item in enumerate(tree.findall("object"), start=1):
@@ -129,6 +128,8 @@ def _picture(
             regions.append(read_region(item, masks == number if masks is not None else None))
         except InputError as error:
             problems.hard(file, "bad_shape", f"object {number}: {error}")
+    if problems.hard_count > before:
+        return None
     header = ET.Element("annotation")
     header.extend(child for child in tree if child.tag != "object")
     attributes: dict[str, Any] = {"voc": {"header": ET.tostring(header, "unicode"), "file": _below(root, file)}}

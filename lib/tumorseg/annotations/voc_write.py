@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tumorseg.annotations.place import copy_picture, inside
+from tumorseg.annotations.trace import trace
 from tumorseg.annotations.types import Picture, PictureSet, Region
 from tumorseg.annotations.via_shapes import plain
 from tumorseg.annotations.voc_read import ADDED, CORNERS, NAMED, PICTURES, PLACE, SETS, TEXT, XML, value_of
@@ -46,7 +47,7 @@ def _xml(picture: Picture, copied: Path) -> bytes:
     said = picture.attributes.get("voc")
     root = ET.fromstring(said["header"]) if said else _header(picture, copied)
     for region in picture.regions:
-        root.append(ET.fromstring(region.shape["voc"]) if "voc" in region.shape else _object(region))
+        root.append(_object_as_read(region) if "voc" in region.shape else _object(region))
     ET.indent(root, " " * 2)
     data: bytes = ET.tostring(root, "utf-8", xml_declaration=True)
     return data + b"\n"
@@ -67,8 +68,6 @@ def _header(picture: Picture, copied: Path) -> ET.Element:
 
 
 def _object(region: Region) -> ET.Element:
-    from tumorseg.annotations.trace import trace
-
     item = ET.Element("object")
     _child(item, "name", region.label)
     for key, value in region.attributes.items():
@@ -83,13 +82,24 @@ def _object(region: Region) -> ET.Element:
     box = ET.SubElement(item, "bndbox")
     for key, value in zip(CORNERS, plain(np.array([x0 + 1, y0 + 1, x1, y1])), strict=True):
         _child(box, key, value)
+    _add_outline(item, region)
+    return item
+
+
+def _object_as_read(region: Region) -> ET.Element:
+    item = ET.fromstring(region.shape["voc"])
+    if region.mask is not None:  # it lay in a file of its own, which we do not write
+        _add_outline(item, region)
+    return item
+
+
+def _add_outline(item: ET.Element, region: Region) -> None:
     for polygon in region.polygons if region.mask is None else trace(region.mask):
         outline = ET.SubElement(item, "polygon")
         for x, y in polygon:
             point = ET.SubElement(outline, "pt")
             for key, value in zip("xy", plain(np.array([x, y])), strict=True):
                 _child(point, key, value)
-    return item
 
 
 def _child(parent: ET.Element, name: str, value: Any) -> ET.Element:
