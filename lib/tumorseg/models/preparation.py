@@ -3,7 +3,8 @@
 1. the wanted sequences are chosen, with the data set's fallback (:mod:`tumorseg.models.channels`);
 2. axes are permuted and flipped to the nearest axial orientation, an exact change (:func:`tumorseg.geometry.to_axial`);
 3. pixels far from the size the networks were trained on are resampled in the plane, nothing else is;
-4. z-score over the foreground, per channel;
+4. where the weights were trained so, the contrast of every slice is equalised (histogram or CLAHE); z-score over the
+   foreground, per channel;
 5. the box around the head is cut out of the air (:func:`tumorseg.transforms.crop.head_box`).
 
 Every step can be undone for what a network says of voxels (:meth:`Prepared.restore`) and of slices.
@@ -19,7 +20,9 @@ import numpy as np
 from tumorseg.errors import InputError
 from tumorseg.geometry import Grid, Reorientation, resample, to_axial
 from tumorseg.models.channels import select_channels
+from tumorseg.transforms.clahe import clahe
 from tumorseg.transforms.crop import head_box
+from tumorseg.transforms.equalise import equalise
 from tumorseg.transforms.intensity import zscore_foreground
 from tumorseg.types import StudyImage
 
@@ -32,12 +35,27 @@ PIXEL_TOLERANCE = 0.25
 MIN_SIDE = 32
 
 
-def preprocess(image: StudyImage) -> NDArray[np.float32]:
-    """The one chain of training, validation and inference: ``(C, K, J, I)`` axial voxels, normalised."""
+#: What can be done to the contrast of every slice before the z-score.
+CONTRASTS = ("none", "clahe", "equalise")
+
+
+def preprocess(image: StudyImage, contrast: str = "none") -> NDArray[np.float32]:
+    """The one chain of training, validation and inference: ``(C, K, J, I)`` axial voxels, normalised.
+
+    Args:
+        image: an axial image.
+        contrast: one of :data:`CONTRASTS`.
+    """
+    if contrast not in CONTRASTS:
+        raise InputError(f"expected a preprocessing of {', '.join(CONTRASTS)}, got {contrast!r}")
     voxels = image.voxels
     if voxels.dtype.kind == "f" and not np.isfinite(voxels).all():
         bad = int((~np.isfinite(voxels)).sum())
         raise InputError(f"{bad} voxels are not finite (NaN or infinity); repair the image before it is segmented")
+    if contrast == "clahe":
+        voxels = clahe(voxels)
+    elif contrast == "equalise":
+        voxels = equalise(voxels)
     return zscore_foreground(voxels)
 
 
@@ -86,8 +104,15 @@ class Prepared:
         return values[::-1] if self.turn.flips[0] else values
 
 
-def prepare(image: StudyImage, channels: tuple[str, ...], multiple: int) -> Prepared:
-    """Bring ``image`` to what a network sees; sides of the cut are multiples of ``multiple`` where there is room."""
+def prepare(image: StudyImage, channels: tuple[str, ...], multiple: int, contrast: str = "none") -> Prepared:
+    """Bring ``image`` to what a network sees.
+
+    Args:
+        image: any study.
+        channels: the sequences that the network wants, in order.
+        multiple: sides of the cut are multiples of this where there is room.
+        contrast: one of :data:`CONTRASTS`.
+    """
     chosen = select_channels(image, channels)
     turn = to_axial(chosen.grid)
     axial = replace(chosen, voxels=turn.apply(chosen.voxels), grid=turn.grid(chosen.grid))
@@ -96,7 +121,9 @@ def prepare(image: StudyImage, channels: tuple[str, ...], multiple: int) -> Prep
         voxels = np.stack([resample(channel, axial.grid, working) for channel in axial.voxels])
         axial = replace(axial, voxels=voxels, grid=working)
     rows, columns = head_box(axial.voxels, multiple)
-    return Prepared(preprocess(axial)[..., rows, columns], rows, columns, working, turn, image.grid, chosen.notes)
+    return Prepared(
+        preprocess(axial, contrast)[..., rows, columns], rows, columns, working, turn, image.grid, chosen.notes
+    )
 
 
 def working_grid(image: StudyImage) -> Grid:

@@ -11,9 +11,9 @@ import numpy as np
 
 from tumorseg.errors import UnavailableError
 from tumorseg.models.base import Progress
-from tumorseg.models.metadata import read_number
+from tumorseg.models.metadata import read_metadata, read_number
 from tumorseg.models.preparation import prepare
-from tumorseg.models.slicewise import SlicewiseSpec
+from tumorseg.models.slicewise import CONTRAST_KEY, SlicewiseSpec
 from tumorseg.types import SliceScores, StudyImage
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ class SlicewiseClassifier:
             raise UnavailableError(f"no weights for {spec.name} at {self.weights}: train it or pass --weights FILE")
         self.name, self.description, self.channels = spec.name, spec.description, spec.channels
         self.version = hashlib.sha256(self.weights.read_bytes()).hexdigest()[:12]
+        self.contrast = read_metadata(self.weights).get(CONTRAST_KEY, "none")
         self.threshold = read_number(self.weights, "threshold", DEFAULT_THRESHOLD)
 
     @cached_property
@@ -52,6 +53,6 @@ class SlicewiseClassifier:
 
     def classify(self, image: StudyImage, *, progress: Progress | None = None) -> SliceScores:
         """Score every slice of ``image`` along its most axial axis."""
-        prepared = prepare(image, self.channels, self.spec.stride)
+        prepared = prepare(image, self.channels, self.spec.stride, self.contrast)
         scores = np.ascontiguousarray(prepared.along(self._engine.scores(prepared.slices, progress)))
         return SliceScores(scores, prepared.axis, self.name, self.version, prepared.notes)

@@ -24,6 +24,7 @@ import numpy as np
 from tumorseg.errors import InputError, UnavailableError
 from tumorseg.geometry import Grid
 from tumorseg.models.base import Progress
+from tumorseg.models.metadata import read_metadata
 from tumorseg.models.preparation import prepare
 from tumorseg.transforms.components import specks
 from tumorseg.types import FLAIR, T1, T1GD, Prediction, Segmentation, StudyImage
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 WEIGHTS = Path(__file__).parent / "weights"
 THRESHOLD = 0.5
+#: Weights say in their metadata what was done to the contrast of the slices that trained them.
+CONTRAST_KEY = "preprocess"
 #: What is left out of the mask keeps some probability, but not enough to come back when it is resampled.
 BELOW_THRESHOLD = 0.49
 
@@ -90,6 +93,7 @@ class SlicewiseModel:
             raise UnavailableError(f"no weights for {spec.name} at {self.weights}: train it or pass --weights FILE")
         self.name, self.description, self.channels = spec.name, spec.description, spec.channels
         self.labels: Mapping[str, int] = dict(spec.labels)
+        self.contrast = read_metadata(self.weights).get(CONTRAST_KEY, "none")
         self.version = hashlib.sha256(self.weights.read_bytes()).hexdigest()[:12]
 
     @cached_property
@@ -114,7 +118,7 @@ class SlicewiseModel:
                 is False are not looked at, their probability is 0.
         """
         started = time.perf_counter()
-        prepared = prepare(image, self.channels, self.spec.stride)
+        prepared = prepare(image, self.channels, self.spec.stride, self.contrast)
         count = prepared.slices.shape[1]
         if only is not None and only.shape != (count,):
             raise InputError(f"expected a choice of the {count} slices along axis {prepared.axis}, got {only.shape}")

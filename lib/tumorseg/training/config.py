@@ -34,7 +34,7 @@ class TrainConfig:
         loss: name in :data:`tumorseg.training.losses.LOSSES`.
         epochs: the longest run; an epoch is ``steps_per_epoch`` batches.
         patience: stop after this many epochs without a better validation loss (early stopping).
-        batch: slices a step, of which ``tumour_fraction`` show tumour.
+        batch: slices a step, of which ``tumour_fraction`` show tumour; 1 trains and validates on those alone.
         learning_rate: peak, after ``warmup`` of the run; decays by a half cosine to ``final_rate`` of it.
         ema: decay of the exponential moving average of the weights; the average is what is validated and kept.
         stages: resolutions over the run.

@@ -38,6 +38,12 @@ def load_volumes(cases: Sequence[Case], preprocess: Preprocess) -> list[Volume]:
     return volumes
 
 
+def tumour_slices(volume: Volume) -> Volume:
+    """The slices that show tumour, and no other; for networks that see one slice at a time."""
+    shown = volume.mask.any(axis=(1, 2))
+    return Volume(volume.id, volume.image[shown], volume.mask[shown])
+
+
 def stack_context(image: NDArray[np.float16], index: int, slices: int) -> NDArray[np.float16]:
     """``(slices * C, H, W)``: the slice with its neighbours, the outermost repeated at the volume's ends."""
     half = slices // 2

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 from torch.nn import functional as F
 
+from tumorseg.io.kaggle_3m import Case
 from tumorseg.metrics.ranking import auc
-from tumorseg.networks.gate import widen_stem
+from tumorseg.models.classifier import SliceClassifier
+from tumorseg.models.slice_classifier import DEFAULT_THRESHOLD
 from tumorseg.training.data import Volume, in_order
 from tumorseg.training.engine import VALIDATION_BATCH, Trainer
-from tumorseg.training.pretrained import Loaded, load_matching, read_state
 
-STEM = "trunk.conv_stem.weight"
+#: Of the tumours' volume, on the validation patients.
+KEPT_VOLUME = 0.995
 
 
 class GateTrainer(Trainer):
@@ -48,10 +48,27 @@ class GateTrainer(Trainer):
         return np.concatenate(found)
 
 
-def start_from(network: nn.Module, path: Path, slices: int) -> Loaded:
-    """Give the gate weights to start from: of an earlier gate, or of its trunk as ImageNet trained it."""
-    state = read_state(path)
-    if STEM not in state:
-        state = {f"trunk.{name}": value for name, value in state.items()}
-        state[STEM] = widen_stem(state[STEM], slices)
-    return load_matching(network, state, path.name)
+def operating_point(classifier: SliceClassifier, cases: Iterable[Case]) -> float:
+    """Choose the score from which on a slice counts: the largest that keeps ``KEPT_VOLUME`` of the tumours.
+
+    What is lost is counted in voxels, patient by patient, so that a large tumour does not speak for a small one. On
+    patients without any tumour there is nothing to choose by, and it is one half.
+    """
+    scores, shares = [], []
+    for case in cases:
+        area = np.zeros(0) if case.truth is None else case.truth.voxels.astype(bool)
+        if not area.any():
+            continue
+        found = classifier.classify(case.image)
+        area = area.sum(axis=tuple(axis for axis in range(3) if axis != found.axis))
+        scores.append(found.scores)
+        shares.append(area / area.sum())
+    if not scores:
+        return DEFAULT_THRESHOLD
+    return _largest(np.concatenate(scores).astype(np.float64), np.concatenate(shares) / len(shares))
+
+
+def _largest(scores: NDArray[np.float64], shares: NDArray[np.float64]) -> float:
+    order = np.argsort(-scores, kind="stable")
+    enough = int(np.searchsorted(np.cumsum(shares[order]), KEPT_VOLUME))
+    return float(scores[order][min(enough, len(order) - 1)])

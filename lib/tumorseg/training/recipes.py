@@ -16,6 +16,11 @@ RECIPES: dict[str, TrainConfig] = {
         weight_decay=1e-2,
         stages=(Stage(0.4, 0.5, 96), Stage(1.0, 1.0, 192)),
     ),
+    "gate_resnet50": TrainConfig(loss="slice_bce", tumour_fraction=0.5, learning_rate=3e-4, weight_decay=1e-2),
+    # The second stage: from the shipped resunet on, and only on what the gate is meant to pass.
+    "cascade": TrainConfig(
+        loss="focal_tversky", tumour_fraction=1.0, learning_rate=5e-4, stages=(Stage(1.0, 1.0, 192),)
+    ),
     "fcn32s": TrainConfig(loss="focal_tversky", stages=(Stage(0.6, 0.5, 96), Stage(1.0, 1.0, 192))),
 }
 

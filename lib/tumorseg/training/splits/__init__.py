@@ -34,7 +34,11 @@ class Split:
         return patients
 
 
-def random_split(ids: Sequence[str], seed: int, parts: tuple[float, float] = (0.15, 0.15)) -> Split:
+#: Shares of validation and test of a drawn split, where nobody says otherwise.
+DEFAULT_PARTS = (0.15, 0.15)
+
+
+def random_split(ids: Sequence[str], seed: int, parts: tuple[float, float] = DEFAULT_PARTS) -> Split:
     """Draw a split: ``parts`` are the shares of validation and test; fewer than six leave nothing to test on.
 
     Raises:
@@ -46,6 +50,21 @@ def random_split(ids: Sequence[str], seed: int, parts: tuple[float, float] = (0.
     held = max(1, round(parts[0] * len(order)))
     test = order[held : held + round(parts[1] * len(order))] if len(order) >= 6 else []
     return Split(tuple(order[held + len(test) :]), tuple(order[:held]), tuple(test))
+
+
+def split_parts(text: str) -> tuple[float, float]:
+    """Read ``"85/7.5/7.5"``, per cent that train, validate and test, as the shares of validation and test.
+
+    Raises:
+        InputError: not three numbers, nothing to train or validate on, or their sum is not 100.
+    """
+    try:
+        train, validation, test = (float(part) / 100 for part in text.split("/"))
+    except ValueError as error:
+        raise InputError(f"expected per cent as in random:85/7.5/7.5, got {text!r}") from error
+    if min(train, validation) <= 0 or test < 0 or abs(train + validation + test - 1) > 1e-6:
+        raise InputError(f"expected per cent of training, validation and test that make 100, got {text!r}")
+    return validation, test
 
 
 def load_split(path: Path | str = "lgg") -> Split:
