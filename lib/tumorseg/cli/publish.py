@@ -64,4 +64,6 @@ def publish(
 def _headline(figures: Mapping[str, Any]) -> str:
     if "map50" in figures:
         return f"mAP@0.5 {figures['map50']:.3f}, mean Dice {figures['dice_mean']:.3f} on {figures['images']} pictures"
+    if "auc" in figures:
+        return f"AUC {figures['auc']:.3f} on {figures['slices']} slices of {figures['patients']} patients"
     return f"mean Dice {figures['dice_mean']:.3f} on {figures['patients']} patients"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +11,9 @@ import typer
 from tumorseg.cli.console import note, print_json, progress
 from tumorseg.cli.options import Device, Json
 from tumorseg.cli.train_pictures import DetectorChoice, refuse, train_pictures
+
+#: What a run's history calls the figure beside the loss, and how it is shown.
+SCORES = {"valid_dice": "Dice", "valid_auc": "AUC"}
 
 
 def train(
@@ -30,8 +33,8 @@ def train(
         str | None,
         typer.Option(
             show_default=False,
-            help="Frozen split: lgg, brain_via, busi, a JSON file, [bold]random[/bold] to draw one by patient, or, for "
-            "a detector, [bold]all[/bold]. Default: lgg for patients, random for pictures.",
+            help="Frozen split: lgg, brain_via, busi, a JSON file, [bold]random[/bold] to draw one by patient (or "
+            "random:85/7.5/7.5, per cent that train, validate, test), or, for a detector, [bold]all[/bold]. Default: lgg for patients, random for pictures.",
         ),
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Longest run in epochs; else the model's recipe.")] = None,
@@ -46,12 +49,16 @@ def train(
             "--init",
             metavar="FILE",
             show_default=False,
-            help="Weights to start from: a file, none, or, for a detector, imagenet (its default) or coco.",
+            help="Weights to start from: a file, none, or, for a detector, imagenet or coco; else the model's own.",
         ),
     ] = None,
     backbone: Annotated[
         str | None,
         typer.Option(metavar="NAME", show_default=False, help="Of a detector: lite0, resnet50 or resnet101."),
+    ] = None,
+    preprocess: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", show_default=False, help="Contrast of every slice: clahe, equalise or none."),
     ] = None,
     resume: Annotated[bool, typer.Option(help="Go on with what the folder of the run holds.")] = True,
     seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = 0,
@@ -79,7 +86,7 @@ def train(
     folder = out or Path("runs") / model
     spec = trainable(model)
     if isinstance(spec, DetectorSpec):
-        refuse(epochs=epochs, minutes=minutes)
+        refuse(epochs=epochs, minutes=minutes, preprocess=preprocess)
         chosen = DetectorChoice(split, steps, batch, learning_rate, init, backbone, resume, seed, threads, device)
         train_pictures(spec, data, folder, chosen, as_json)
         return
@@ -93,7 +100,8 @@ def train(
         seed=seed,
         threads=threads,
         device=device,
-        init=None if init in (None, "none") else Path(str(init)),
+        init=init,
+        preprocess=preprocess or "none",
         resume=resume,
     )
     with progress(f"training {model}") as step:
@@ -102,19 +110,23 @@ def train(
     weights = folder / f"{model}.safetensors"
     if as_json:
         told = {"model": model, "weights": str(weights), "best_epoch": result.best_epoch, "stopped": result.stopped}
-        print_json(told | {"valid_loss": best.get("valid_loss"), "valid_dice": best.get("valid_dice")})
+        print_json(
+            told | {"valid_loss": best.get("valid_loss"), **{name: best[name] for name in SCORES if name in best}}
+        )
         return
-    typer.echo(f"{result.stopped}; best epoch {result.best_epoch}, validation Dice {best.get('valid_dice', 0):.3f}")
+    typer.echo(f"{result.stopped}; best epoch {result.best_epoch}, validation {_score(best)}")
     typer.echo(f"{weights} written. Measure it:")
     typer.echo(f"  tumorseg evaluate {model} --weights {weights} --data {data} --subset validation")
 
 
 def _reporter(step: Callable[[float, float, str], None]) -> Callable[[dict[str, float]], None]:
     def report(row: dict[str, float]) -> None:
-        figures = (
-            f"train loss {row['train_loss']:.4f}  validation loss {row['valid_loss']:.4f}  Dice {row['valid_dice']:.4f}"
-        )
+        figures = f"train loss {row['train_loss']:.4f}  validation loss {row['valid_loss']:.4f}  {_score(row)}"
         note(f"epoch {row['epoch']:.0f}  {row['minutes']:.1f} min  {figures}")
-        step(row["progress"], 1.0, f"Dice {row['valid_dice']:.3f}")
+        step(row["progress"], 1.0, _score(row))
 
     return report
+
+
+def _score(row: Mapping[str, float]) -> str:
+    return next((f"{shown} {row[name]:.4f}" for name, shown in SCORES.items() if name in row), "")

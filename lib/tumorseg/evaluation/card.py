@@ -24,6 +24,13 @@ LIMITS = (
     "what there is, with a note, and usually badly."
 )
 
+#: What a model's training started from where that was not random.
+STARTS = {
+    "gate": "EfficientNet-Lite0 trained on ImageNet (Tan and Le 2019; Apache-2.0)",
+    "gate_resnet50": "torchvision's ResNet-50 trained on ImageNet",
+    "cascade": "the shipped weights of `resunet`",
+}
+
 
 def make_card(
     spec: SlicewiseSpec,
@@ -52,6 +59,7 @@ def make_card(
         "licence": LICENCE,
         "data": DATA,
         "limits": LIMITS,
+        "starts_from": STARTS.get(spec.name, "random values"),
         "channels": list(spec.channels),
         "labels": dict(spec.labels),
         "commands": [
@@ -84,7 +92,7 @@ def card_markdown(card: Mapping[str, Any]) -> str:
         "",
         "## Measured",
         "",
-        "Volume Dice per patient (all slices together, threshold 0.5), bootstrap 95 % intervals over patients.",
+        _what(card),
         "The validation patients chose the epoch and what is done to the answer; the test patients chose nothing.",
         "",
         *_table(card["measured"]),
@@ -103,6 +111,7 @@ def card_markdown(card: Mapping[str, Any]) -> str:
         "",
         f"{training['epochs']} epochs of {training['steps_per_epoch']} batches of {training['batch']} slices, loss "
         f"`{training['loss']}`, {training['minutes']:.0f} minutes. Inputs: {', '.join(card['channels'])}.",
+        *_beside(card),
         "",
         "## Limits",
         "",
@@ -112,7 +121,40 @@ def card_markdown(card: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _beside(card: Mapping[str, Any]) -> list[str]:
+    """What is true of some models only."""
+    lines = [f"Started from {card['starts_from']}."] if card["model"] in STARTS else []
+    if "stages" in card:
+        stages = " and ".join(f"`{name}` {version}" for name, version in card["stages"].items())
+        lines.append(f"Measured with both stages together: {stages}; the version above stands for both.")
+    return lines
+
+
+def _what(card: Mapping[str, Any]) -> str:
+    if "threshold" in card:
+        return (
+            f"All slices of all patients, bootstrap 95 % intervals over patients. A slice counts from the score "
+            f"{card['threshold']:.4f} on, the largest that keeps the tumours' volume on the validation patients."
+        )
+    return "Volume Dice per patient (all slices together, threshold 0.5), bootstrap 95 % intervals over patients."
+
+
+def _gate_table(measured: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    def cell(figures: Mapping[str, Any], name: str) -> str:
+        low, high = figures[f"{name}_ci"]
+        return f"{figures[name]:.3f} [{low:.3f}, {high:.3f}]"
+
+    head = "| | patients | slices, with tumour | AUC [95 %] | sensitivity [95 %] | specificity [95 %] |"
+    rows = [head, "|---|---|---|---|---|---|"]
+    for subset, m in measured.items():
+        cells = " | ".join(cell(m, name) for name in ("auc", "sensitivity", "specificity"))
+        rows.append(f"| **{subset}** | {m['patients']} | {m['slices']}, {m['tumour_slices']} | {cells} |")
+    return rows
+
+
 def _table(measured: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    if any("auc" in figures for figures in measured.values()):
+        return _gate_table(measured)
     head = "| | patients | mean Dice [95 %] | median Dice [95 %] | false-positive / empty slices |"
     rows = [head, "|---|---|---|---|---|"]
     for subset, m in measured.items():
