@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 #: Side of the difference hash: 16 x 16 bits.
 HASH_SIDE = 16
 #: Candidates differ in at most this part of the bits; two unrelated pictures differ in about half.
-MAX_DIFFERENCE = 0.2
+MAX_DIFFERENCE = 0.3
 #: Side of the grey copies that are compared, and how well they must correlate.
-THUMB_SIDE, MIN_CORRELATION = 64, 0.98
+THUMB_SIDE, MIN_CORRELATION = 64, 0.95
 #: A picture whose grey values vary less than this (of 255) shows nothing to compare.
 MIN_CONTRAST = 2.0
 #: Pictures that are compared with all others at once; bounds the memory.
@@ -39,14 +39,14 @@ class Fingerprint:
 
     Attributes:
         digest: SHA-256 of size and pixels.
-        bits: ``(32,)`` uint8, the difference hash.
+        bits: ``(4,)`` uint64, the difference hash.
         mirrored: the same of the picture mirrored left to right.
         thumb: ``(64, 64)`` float32 of mean 0 and length 1; zeros where there is no contrast.
     """
 
     digest: str
-    bits: NDArray[np.uint8]
-    mirrored: NDArray[np.uint8]
+    bits: NDArray[np.uint64]
+    mirrored: NDArray[np.uint64]
     thumb: NDArray[np.float32]
 
 
@@ -102,13 +102,13 @@ def find_duplicates(pictures: Sequence[Picture], parts: Sequence[str | None]) ->
     return problems
 
 
-def _bits(grey: Image, mirror: bool) -> NDArray[np.uint8]:
+def _bits(grey: Image, mirror: bool) -> NDArray[np.uint64]:
     from PIL import Image as Pillow
     from PIL import ImageOps
 
     seen = ImageOps.mirror(grey) if mirror else grey
     small = np.asarray(seen.resize((HASH_SIDE + 1, HASH_SIDE), Pillow.Resampling.BOX), np.int16)
-    return np.packbits(small[:, 1:] > small[:, :-1])
+    return np.packbits(small[:, 1:] > small[:, :-1]).view(np.uint64)
 
 
 def _equal(prints: Sequence[Fingerprint]) -> Iterator[Twin]:

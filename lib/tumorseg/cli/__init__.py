@@ -11,8 +11,11 @@ from typing import Annotated
 import typer
 
 from tumorseg import __version__
+from tumorseg.cli.check import check
 from tumorseg.cli.evaluate import evaluate
+from tumorseg.cli.export import export
 from tumorseg.cli.group import CommandGroup
+from tumorseg.cli.import_ import import_
 from tumorseg.cli.models import models
 from tumorseg.cli.predict import predict
 from tumorseg.cli.publish import publish
@@ -52,5 +55,6 @@ def _main(
     """
 
 
-for command in (predict, serve, evaluate, train, publish, models):
+for command in (predict, serve, evaluate, train, publish, models, check, export):
     app.command()(command)
+app.command("import")(import_)  # the word itself is Python's

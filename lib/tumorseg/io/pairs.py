@@ -75,6 +75,11 @@ class NiftiPairs(Sequence[Case]):
     def __iter__(self) -> Iterator[Case]:
         return (self[index] for index in range(len(self)))
 
+    def files(self, patient: str) -> tuple[Path, tuple[Path, ...]]:
+        """Return the mask of a patient, and the images."""
+        found = self._files[patient]
+        return found.mask, found.images
+
 
 def _stem(path: Path) -> str:
     return path.name.removesuffix(".gz").removesuffix(".nii")
