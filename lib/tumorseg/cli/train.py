@@ -34,7 +34,8 @@ def train(
         typer.Option(
             show_default=False,
             help="Frozen split: lgg, brain_via, busi, a JSON file, [bold]random[/bold] to draw one by patient (or "
-            "random:85/7.5/7.5, per cent that train, validate, test), or, for a detector, [bold]all[/bold]. Default: lgg for patients, random for pictures.",
+            "random:85/7.5/7.5, per cent that train, validate, test), or, for a detector, [bold]all[/bold]. "
+            "Default: lgg for patients, random for pictures.",
         ),
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Longest run in epochs; else the model's recipe.")] = None,
@@ -110,9 +111,7 @@ def train(
     weights = folder / f"{model}.safetensors"
     if as_json:
         told = {"model": model, "weights": str(weights), "best_epoch": result.best_epoch, "stopped": result.stopped}
-        print_json(
-            told | {"valid_loss": best.get("valid_loss"), **{name: best[name] for name in SCORES if name in best}}
-        )
+        print_json(told | {name: best[name] for name in ("valid_loss", *SCORES) if name in best})
         return
     typer.echo(f"{result.stopped}; best epoch {result.best_epoch}, validation {_score(best)}")
     typer.echo(f"{weights} written. Measure it:")
