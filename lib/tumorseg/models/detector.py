@@ -112,7 +112,13 @@ class DetectorModel:
         backbone = read_metadata(self.weights).get("backbone", self.spec.backbone)
         network = build_maskrcnn(backbone, len(self.labels), side=self.spec.side)
         load_into(network, self.weights, self.name)
-        return network.eval().to(pick_device(self.device), memory_format=torch.channels_last)
+        device = pick_device(self.device)
+        network = network.eval().to(device, memory_format=torch.channels_last)
+        if device.type == "cpu":
+            from tumorseg.models.engines.detection_openvino import OpenVinoPyramid
+
+            network.backbone = OpenVinoPyramid(network, self.weights, self.spec.side)
+        return network
 
     def warm_up(self) -> None:
         """Load the network and look at one empty picture, so that the first request does not pay for it."""

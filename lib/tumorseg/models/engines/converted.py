@@ -1,0 +1,83 @@
+"""PyTorch networks as OpenVINO models: converted once for each file of weights, kept in the cache folder.
+
+From then on neither the conversion nor, for segmentation, the import of PyTorch stands before the first mask.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tumorseg.folders import cache_folder
+
+# OpenVINO's Python package can report its use to a server abroad. A machine beside a PACS reports nothing: the
+# reporter is hidden before the package is imported, and OpenVINO then takes its own empty stand-in.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+
+import openvino as ov  # noqa: E402
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+#: ``ov`` is taken from here, so that nobody imports it before its telemetry is hidden.
+__all__ = ["PRECISION", "Make", "converted", "ov"]
+
+# bf16 would be faster where the CPU has it, but a mask should not depend on the machine that made it.
+PRECISION = {"INFERENCE_PRECISION_HINT": "f32"}
+#: Makes the network in eval mode and an example of its input.
+Make = Callable[[], "tuple[nn.Module, Tensor]"]
+
+
+def converted(core: ov.Core, weights: Path, name: str, make: Make, shape: tuple[int, ...]) -> ov.Model:
+    """Read the converted network from the cache; convert and keep it first when it is not there.
+
+    Args:
+        core: OpenVINO.
+        weights: what the network is filled with; another file is another network.
+        name: of the network, and of the version of its conversion.
+        make: called only when it has to be converted.
+        shape: of the input, -1 where it varies.
+    """
+    digest = hashlib.sha256(weights.read_bytes() + ov.__version__.encode() + name.encode()).hexdigest()[:24]
+    folder = cache_folder() / "openvino" / digest
+    if not (folder / "model.xml").is_file():
+        model = _convert(*make(), shape)
+        try:
+            _store(model, folder)
+        except OSError:
+            return model  # a read-only or full home costs time at the next start, nothing else
+    return core.read_model(folder / "model.xml")
+
+
+def _store(model: ov.Model, folder: Path) -> None:
+    """Write the two files into a folder that appears whole or not at all; another process may be first."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent))
+    try:
+        ov.save_model(model, temporary / "model.xml", compress_to_fp16=False)
+        try:
+            temporary.rename(folder)
+        except OSError:
+            if not (folder / "model.xml").is_file():
+                raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _convert(network: nn.Module, example: Tensor, shape: tuple[int, ...]) -> ov.Model:
+    """Trace the network and read the trace with OpenVINO's front end."""
+    import torch
+    from openvino.frontend import FrontEndManager
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+
+    traced = torch.jit.trace(network, example)  # type: ignore[no-untyped-call]
+    front_end = FrontEndManager().load_by_framework("pytorch")
+    decoder = TorchScriptPythonDecoder(traced)  # must outlive the conversion: the C++ side does not hold it
+    model: ov.Model = front_end.convert(front_end.load(decoder))
+    model.reshape(ov.PartialShape(list(shape)))
+    return model

@@ -1,0 +1,71 @@
+"""A compiled OpenVINO network that works on several inputs at once, driven from one Python thread.
+
+AsyncInferQueue, and several Python threads that call infer(), both lock up now and then: one holds the interpreter and
+waits for the network, the other the network, for the interpreter. Here the inputs run at the same time in OpenVINO's
+own threads, Python touches them from one thread only, and their memory is OpenVINO's.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tumorseg.models.engines.converted import PRECISION, ov
+
+#: Small working sets stay in the caches: many inputs one by one, each on a core, instead of one after the other on all.
+SETTINGS = {"PERFORMANCE_HINT": "THROUGHPUT", **PRECISION}
+
+
+class Requests:
+    """One compiled network.
+
+    Args:
+        core: OpenVINO.
+        model: with one input.
+        threads: CPU threads; all by default (``TUMORSEG_THREADS`` sets another number).
+    """
+
+    def __init__(self, core: ov.Core, model: ov.Model, threads: int | None = None) -> None:
+        count = threads or int(os.environ.get("TUMORSEG_THREADS", "0"))
+        settings = SETTINGS | ({"INFERENCE_NUM_THREADS": str(count)} if count else {})
+        compiled = core.compile_model(model, "CPU", settings)
+        streams = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+        self._requests = [compiled.create_infer_request() for _ in range(max(1, streams))]
+        self._inputs: list[ov.Tensor | None] = [None] * len(self._requests)
+        self._outputs = len(compiled.outputs)
+        self._lock = Lock()
+
+    def run(self, inputs: Iterable[NDArray[np.float32]]) -> Iterator[list[NDArray[np.float32]]]:
+        """Yield the outputs for each input, in order; they are valid until the next one is asked for."""
+        running: deque[int] = deque()  # places, the oldest first
+        with self._lock:
+            try:
+                for index, batch in enumerate(inputs):
+                    if len(running) == len(self._requests):
+                        yield self._collect(running.popleft())
+                    place = index % len(self._requests)
+                    self._start(place, batch)
+                    running.append(place)
+                while running:
+                    yield self._collect(running.popleft())
+            finally:  # an error on the way must not leave a request running into the next volume
+                for place in running:
+                    self._requests[place].wait()
+
+    def _start(self, place: int, batch: NDArray[np.float32]) -> None:
+        tensor = self._inputs[place]
+        if tensor is None or tuple(tensor.shape) != batch.shape:
+            tensor = self._inputs[place] = ov.Tensor(ov.Type.f32, ov.Shape(batch.shape))
+            self._requests[place].set_input_tensor(0, tensor)
+        tensor.data[:] = batch
+        self._requests[place].start_async()
+
+    def _collect(self, place: int) -> list[NDArray[np.float32]]:
+        request = self._requests[place]
+        request.wait()
+        return [request.get_output_tensor(output).data for output in range(self._outputs)]
