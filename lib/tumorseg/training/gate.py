@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from tumorseg.io.kaggle_3m import Case
-from tumorseg.metrics.ranking import auc
+from tumorseg.metrics.roc import roc_auc
 from tumorseg.models.classifier import SliceClassifier
 from tumorseg.models.slice_classifier import DEFAULT_THRESHOLD
 from tumorseg.training.data import Volume, in_order
@@ -33,7 +33,7 @@ class GateTrainer(Trainer):
         losses = [
             float(np.logaddexp(0, signed[shown == kind]).mean()) for kind in (False, True) if (shown == kind).any()
         ]
-        return float(np.mean(losses)), auc(logits, shown)
+        return float(np.mean(losses)), roc_auc(logits, shown)
 
     @torch.no_grad()
     def logits(self, volume: Volume, zoom: float = 1.0) -> NDArray[np.float64]:

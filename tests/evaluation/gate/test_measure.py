@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 
 from tumorseg.errors import InputError
-from tumorseg.evaluation.gate.measure import GateRow, evaluate_gate, roc, summarise, weighted_auc
+from tumorseg.evaluation.gate.measure import GateRow, evaluate_gate, roc, summarise
 from tumorseg.evaluation.gate.tables import read_rows, report_csv, report_json
 from tumorseg.geometry import Grid
 from tumorseg.io.kaggle_3m import Case
-from tumorseg.metrics.ranking import auc
 from tumorseg.types import Segmentation, SliceScores, StudyImage
 
 
@@ -67,14 +66,6 @@ def test_slices_along_another_axis():
     report = evaluate_gate(Brightest(axis=2), [A])
     assert report.rows[0].truth.tolist() == [True, False]  # the truth lies in the first column
     assert report.rows[0].scores.tolist() == pytest.approx([0.0, 0.9])
-
-
-def test_the_weighted_area_is_that_of_the_repeated_slices():
-    rng = np.random.default_rng(0)
-    scores, truth = rng.integers(0, 5, 40) / 5, rng.random(40) < 0.4  # many ties
-    weights = rng.integers(0, 4, (6, 40)).astype(float)
-    expected = [auc(np.repeat(scores, w.astype(int)), np.repeat(truth, w.astype(int))) for w in weights]
-    np.testing.assert_allclose(weighted_auc(scores, truth)(weights), expected)
 
 
 def test_the_curve_goes_from_corner_to_corner_and_encloses_the_area():

@@ -14,6 +14,7 @@ from tumorseg.errors import InputError
 from tumorseg.evaluation.report import Interval
 from tumorseg.io.kaggle_3m import Case
 from tumorseg.metrics.patients import Statistic, interval_by_patient, weighted_ratio
+from tumorseg.metrics.roc import roc_aucs, roc_curve
 from tumorseg.models.classifier import SliceClassifier
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def summarise(
     truth = np.concatenate([row.truth for row in rows])
     passed = scores >= threshold
     statistics: dict[str, Statistic] = {
-        "auc": weighted_auc(scores, truth),
+        "auc": lambda weights: roc_aucs(scores, truth, weights),
         "sensitivity": _part(passed & truth, truth),
         "specificity": _part(~passed & ~truth, ~truth),
         "precision": _part(passed & truth, passed),
@@ -136,38 +137,13 @@ def summarise(
     return GateReport(model, version, threshold, tuple(rows), figures, without_truth)
 
 
-def weighted_auc(scores: NDArray[np.float64], truth: NDArray[np.bool_]) -> Statistic:
-    """Return the statistic "area under the ROC curve of the drawn slices", a tie counting half.
-
-    The same as :func:`tumorseg.metrics.ranking.auc` where every slice is drawn once.
-    """
-    values, place = np.unique(scores, return_inverse=True)
-
-    def area(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        positive, negative = (_by_value(weights * kind, place, values.size) for kind in (truth, ~truth))
-        below = np.cumsum(negative, axis=1) - negative
-        wins = (positive * (below + negative / 2)).sum(axis=1)
-        pairs = positive.sum(axis=1) * negative.sum(axis=1)
-        return np.asarray(np.divide(wins, pairs, out=np.full(len(weights), nan), where=pairs > 0))
-
-    return area
-
-
 def roc(report: GateReport) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return ``(P,)`` false positive rate and ``(P,)`` sensitivity at every threshold, from (0, 0) to (1, 1)."""
-    order = np.argsort(-report.scores, kind="stable")
-    scores, truth = report.scores[order], report.truth[order]
-    last = np.append(scores[1:] != scores[:-1], True)
-    right, wrong = np.cumsum(truth)[last], np.cumsum(~truth)[last]
-    ends = [np.concatenate([[0.0], one / max(1, int(one[-1]))]) for one in (wrong, right)]
-    return ends[0], ends[1]
+    """Return ``(P,)`` false positive rate and ``(P,)`` sensitivity at every threshold, from (0, 0) to (1, 1).
 
-
-def _by_value(weights: NDArray[np.float64], place: NDArray[np.intp], size: int) -> NDArray[np.float64]:
-    """Return ``(R, V)`` the weights ``(R, N)`` of equal scores put together."""
-    order = np.argsort(place, kind="stable")
-    starts = np.searchsorted(place[order], np.arange(size))
-    return np.asarray(np.add.reduceat(weights[:, order], starts, axis=1))
+    A rate stays 0 where there is no slice of its kind: something can still be drawn.
+    """
+    curve = roc_curve(report.scores, report.truth)
+    return np.nan_to_num(curve.false_positive_rate), np.nan_to_num(curve.true_positive_rate)
 
 
 def _part(above: NDArray[np.bool_], below: NDArray[np.bool_]) -> Statistic:
