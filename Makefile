@@ -54,8 +54,8 @@ train: install ## train the model that ships, measure it, keep it if it is bette
 	$(BIN)/tumorseg train $(MODEL) --data $(call needed,DATA,the folder of the kaggle_3m download) --out runs/$(MODEL) $(TRAIN)
 	$(BIN)/tumorseg publish $(MODEL) --data $(DATA) --run runs/$(MODEL)
 
-evaluate: install ## measure a model on the held-out patients: DATA=path/to/kaggle_3m (MODEL=, SUBSET=test)
-	$(BIN)/tumorseg evaluate $(MODEL) --data $(call needed,DATA,the folder of the kaggle_3m download) --subset $(SUBSET) --json
+evaluate: install ## measure a model on what no training saw and store it for `make tables`: DATA=folder (MODEL=, SUBSET=test)
+	$(BIN)/tumorseg evaluate $(MODEL) --data $(call needed,DATA,the folder of the data set) --subset $(SUBSET) --store docs/results --json
 
 benchmark: install ## measure speed and memory against stock MONAI Label, in an environment of its own (7 GB)
 	$(BIN)/python -m benchmarks.serving $(BENCHMARK)

@@ -3,8 +3,9 @@
 usage: python docs/make_tables.py [--check]
 
 A table stands between ``<!-- table:NAME -->`` and ``<!-- /table:NAME -->``. Sources: the model cards beside the weights
-(`tumorseg publish` writes them) and ``benchmarks/results/serving.json`` (`make benchmark`). With ``--check`` nothing is
-written, and the exit code is 1 where a table is not what its source says.
+(`tumorseg publish` writes them), the lines for each picture and patient in ``docs/results`` (`make evaluate` writes
+them) and ``benchmarks/results/serving.json`` (`make benchmark`). With ``--check`` nothing is written, and the exit code
+is 1 where a table is not what its source says.
 """
 
 from __future__ import annotations
@@ -18,10 +19,13 @@ from statistics import median
 from typing import Any
 
 from tumorseg.evaluation.published import published
+from tumorseg.evaluation.store import read_store
+from tumorseg.evaluation.systems_table import LONG_HEAD, SHORT_HEAD, SOURCE_HEAD, long_rows, short_rows, source_rows
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 CARDS = ROOT / "lib" / "tumorseg" / "models" / "weights"
+RESULTS = ROOT / "docs" / "results"
 SERVING = ROOT / "benchmarks" / "results" / "serving.json"
 TABLE = re.compile(r"(<!-- table:(\w+) -->\n).*?(<!-- /table:\2 -->)", re.DOTALL)
 
@@ -66,6 +70,24 @@ def _measured(found: dict[str, Any]) -> Row:
     return (str(found["patients"]), mean, middle, f"{found['false_positive_slices']} / {found['empty_slices']}")
 
 
+def systems() -> str:
+    """The five published systems, figure by figure, beside ours."""
+    return markdown(LONG_HEAD, long_rows(read_store(RESULTS)), text=3)
+
+
+def systems_short() -> str:
+    """Their headline figures beside ours."""
+    rows = short_rows(read_store(RESULTS))
+    return (
+        markdown(SHORT_HEAD, rows, text=3) if rows else "*Nothing is stored in this checkout yet (`make evaluate`).*\n"
+    )
+
+
+def sources() -> str:
+    """Where the published figures are from."""
+    return markdown(SOURCE_HEAD, source_rows(), text=4)
+
+
 def speed() -> str:
     """Our server and stock MONAI Label with the same network, in one run."""
     if not SERVING.exists():
@@ -87,13 +109,19 @@ def _speeds(result: dict[str, Any]) -> Iterator[Row]:
     yield "`/info/` during an inference", *busy, ratio["info_while_busy"]
 
 
-def markdown(head: Row, rows: list[Row]) -> str:
-    """Write a table; the first column is text, the others are numbers."""
-    rule = tuple("---" if number == 0 else "---:" for number in range(len(head)))
+def markdown(head: Row, rows: list[Row], text: int = 1) -> str:
+    """Write a table; the first ``text`` columns are text, the others are numbers."""
+    rule = tuple("---" if number < text else "---:" for number in range(len(head)))
     return "".join(f"| {' | '.join(row)} |\n" for row in (head, rule, *rows))
 
 
-TABLES = {"accuracy": accuracy, "speed": speed}
+TABLES = {
+    "accuracy": accuracy,
+    "systems": systems,
+    "systems_short": systems_short,
+    "sources": sources,
+    "speed": speed,
+}
 
 if __name__ == "__main__":
     sys.exit(main("--check" in sys.argv[1:]))

@@ -48,7 +48,7 @@ def notes(model: str) -> list[tuple[System, str]]:
 
 def published_words(others: tuple[PaperFigure, ...]) -> str:
     """Return the published values of one figure in a cell."""
-    return "; ".join(f"{one.shown} ({one.name}, {one.on})" for one in others if one.value is not None) or "-"
+    return "; ".join(f"{one.shown} ({one.whose})" for one in others if one.value is not None) or "-"
 
 
 def figures_table(model: str, figures: Mapping[str, Interval], on: str, heading: str) -> Table:

@@ -23,6 +23,7 @@ class System:
         title: as published.
         models: registry names of our answers to it.
         headline: figures for the short table.
+        figures: figures for the long one.
         note: what a reader of the figures should know.
     """
 
@@ -30,6 +31,7 @@ class System:
     title: str
     models: tuple[str, ...]
     headline: tuple[str, ...]
+    figures: tuple[str, ...]
     note: str
 
 
@@ -56,6 +58,11 @@ class PaperFigure:
     source: str
 
     @property
+    def whose(self) -> str:
+        """Whose it is, and of what, in words."""
+        return f"{self.name}, {self.on}" if self.on else self.name
+
+    @property
     def shown(self) -> str:
         """The value with its digits, or that there is none."""
         return "not stated" if self.value is None else f"{self.value:.3f}"
@@ -64,7 +71,14 @@ class PaperFigure:
 def systems() -> list[System]:
     """Read the five systems."""
     return [
-        System(row["letter"], row["title"], tuple(row["models"].split()), tuple(row["headline"].split()), row["note"])
+        System(
+            letter=row["letter"],
+            title=row["title"],
+            models=tuple(row["models"].split()),
+            headline=tuple(row["headline"].split()),
+            figures=tuple(row["figures"].split()),
+            note=row["note"],
+        )
         for row in _rows("systems")
     ]
 

@@ -50,7 +50,7 @@ def evaluate_pictures(model: DetectionModel, wanted: Wanted) -> None:
         write_atomically(wanted.csv, pictures_csv(report))
     on = f"{len(report.pictures)} pictures"
     if wanted.markdown is not None:
-        write_atomically(wanted.markdown, figures_markdown(model.name, report.figures, on))
+        write_atomically(wanted.markdown, figures_markdown(model.name, report.distinct_figures, on))
     if wanted.report is not None:
         from tumorseg.evaluation.pages.pictures import pictures_page
 
@@ -63,7 +63,9 @@ def evaluate_pictures(model: DetectionModel, wanted: Wanted) -> None:
     if wanted.as_json:
         print_json(told)
         return
-    print_table(figures_table(model.name, report.figures, on, f"{wanted.subset_name} pictures of {wanted.data}"))
+    print_table(
+        figures_table(model.name, report.distinct_figures, on, f"{wanted.subset_name} pictures of {wanted.data}")
+    )
     if chosen.not_annotated:
         note(f"note: {chosen.not_annotated} pictures that nobody annotated left out")
 

@@ -71,6 +71,13 @@ class DetectionReport:
     left_out: int = 0
 
     @property
+    def distinct_figures(self) -> Mapping[str, Interval]:
+        """The figures without those that say the same twice where there is one class only."""
+        if len(self.labels) > 1:
+            return self.figures
+        return {name: figure for name, figure in self.figures.items() if not name.endswith("_lesion")}
+
+    @property
     def without_lesion(self) -> int:
         """Pictures on which nothing is annotated."""
         return sum(not picture.truth_labels for picture in self.pictures)

@@ -52,7 +52,7 @@ def beside_table(model: str, figures: Mapping[str, Interval], on: str) -> str:
         meaning = MEANINGS.get(line.figure)
         name = escape(title(line.figure)) + (f"<small>{escape(meaning)}</small>" if meaning else "")
         others = "".join(
-            f"<div><b>{escape(one.shown)}</b> {escape(one.name)}, {escape(one.on)}"
+            f"<div><b>{escape(one.shown)}</b> {escape(one.whose)}"
             f"{f'<small>{escape(one.remark)}</small>' if one.remark else ''}</div>"
             for one in line.others
         )

@@ -15,11 +15,13 @@ from tumorseg.evaluation.pages.plots import Curve, Point, plot
 from tumorseg.evaluation.pages.tiles import Tile
 from tumorseg.metrics.detection.average_precision import precision_recall_curve
 from tumorseg.metrics.detection.counts import counts
-from tumorseg.metrics.detection.froc import froc
+from tumorseg.metrics.detection.froc import RATES, froc
 from tumorseg.metrics.detection.matching import Ranking
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+LEAST_RATE = 1 / 16  # left edge of the FROC curve's axis
 
 
 def pictures_page(report: DetectionReport, tiles: Sequence[Tile], subset: str, seen: int | None) -> bytes:
@@ -33,7 +35,7 @@ def pictures_page(report: DetectionReport, tiles: Sequence[Tile], subset: str, s
         seen_alert(seen, "pictures"),
         headline(_headline(report)),
         "<h2>Ours beside the published</h2>",
-        beside_table(report.model, report.figures, f"{len(report.pictures)} pictures"),
+        beside_table(report.model, report.distinct_figures, f"{len(report.pictures)} pictures"),
         "<h2>How the threshold trades misses for false alarms</h2>",
         f'<section class="plots">{_precision_recall(report)}{_froc(report)}</section>',
         "<h2>What was taken for what</h2>",
@@ -62,7 +64,7 @@ def _headline(report: DetectionReport) -> list[tuple[str, str, str]]:
         ),
         (
             _short(figures["ap50_lesion"].value),
-            "average precision, whatever the class",
+            "average precision" + ", whatever the class" * (len(report.labels) > 1),
             interval_words(figures["ap50_lesion"]),
         ),
         (_short(figures["dice_mean"].value), "overlap of the outlines (Dice)", interval_words(figures["dice_mean"])),
@@ -104,8 +106,8 @@ def _froc(report: DetectionReport) -> str:
         [Curve(wrong, sensitivity, "any lesion", steps=True)],
         ("false alarms a picture", "sensitivity"),
         points=points,
-        x_range=(2**-6, 8),
-        log_x=True,
+        x_range=(LEAST_RATE, RATES[-1]),
+        x_ticks=RATES,
     )
     at = ", ".join(f"{percent(value)} at {rate:g}" for rate, value in zip(curve.rates, curve.at_rates, strict=True))
     return _figure(svg, f"FROC: lesions found at so many false alarms a picture: {at}.")
@@ -118,7 +120,7 @@ def _operating(one: Ranking | None, score: float, *, rate: bool) -> list[Point]:
     if not at.true_positives + at.false_positives:
         return []
     if rate:
-        return [Point(max(at.false_positives / max(one.images, 1), 2**-6), at.recall, f"score {score:g}")]
+        return [Point(max(at.false_positives / max(one.images, 1), LEAST_RATE), at.recall, f"score {score:g}")]
     return [Point(at.recall, at.precision, f"score {score:g}")]
 
 
@@ -128,7 +130,7 @@ def _drawable(
     """Let the curve begin at the left edge of the logarithmic axis and run to its right one."""
     if not wrong.size:
         return wrong, found
-    return np.append(np.maximum(wrong, 2**-6), 8.0), np.append(found, found[-1])
+    return np.append(np.maximum(wrong, LEAST_RATE), RATES[-1]), np.append(found, found[-1])
 
 
 def _confusion(report: DetectionReport) -> str:
@@ -137,8 +139,9 @@ def _confusion(report: DetectionReport) -> str:
     rows = []
     for r, name in enumerate(names):
         cells = "".join(
-            f'<td class="{"hit" if r == c else ""}">{count if r < len(names) - 1 or c < len(names) - 1 else ""}</td>'
+            f'<td class="hit">{count}</td>' if r == c else f"<td>{count}</td>"
             for c, count in enumerate(report.confusion.counts[r])
+            if (r, c) != (len(names) - 1, len(names) - 1)
         )
         rows.append(f"<tr><th>{escape(_class(name, 'nothing annotated'))}</th>{cells}</tr>")
     words = (

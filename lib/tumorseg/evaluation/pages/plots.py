@@ -50,9 +50,9 @@ def plot(
     points: Sequence[Point] = (),
     x_range: tuple[float, float] = (0.0, 1.02),
     diagonal: bool = False,
-    log_x: bool = False,
+    x_ticks: Sequence[float] | None = None,
 ) -> str:
-    """Return an SVG element with the curves, y from 0 to 1."""
+    """Return an SVG element with the curves, y from 0 to 1; with ``x_ticks`` the other axis is logarithmic."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
@@ -73,16 +73,16 @@ def plot(
             )
         for point in points:
             axes.plot([point.x], [point.y], "o", color=_INK, markersize=7, label=point.name)
-        _dress(axes, labels, x_range, log_x=log_x)
+        _dress(axes, labels, x_range, x_ticks)
         file = io.StringIO()
         figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     return _inline(file.getvalue())
 
 
-def _dress(axes: Axes, labels: tuple[str, str], x_range: tuple[float, float], *, log_x: bool) -> None:
-    if log_x:
+def _dress(axes: Axes, labels: tuple[str, str], x_range: tuple[float, float], x_ticks: Sequence[float] | None) -> None:
+    if x_ticks is not None:
         axes.set_xscale("log", base=2)
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes.set_xticks(x_ticks, [f"{tick:g}" for tick in x_ticks])
     axes.set_xlim(*x_range)
     axes.set_ylim(0, 1.02)
     axes.set_xlabel(labels[0], color=_INK)

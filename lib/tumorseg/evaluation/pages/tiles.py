@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SIDE = 440  # pixels of the longer side of a panel
-PAGE_SIDE = 300  # the same on a page of many
+PAGE_SIDE = 340  # the same on a page of many
 TINT, LINE, GAP, HEAD = 0.22, 2, 6, 26
-BACKGROUND, INK, FAINT = (16, 18, 22), (236, 238, 242), (150, 156, 166)
+BACKGROUND, INK = (16, 18, 22), (236, 238, 242)
 QUALITY = 82
 
 Colour = tuple[int, int, int]
@@ -47,29 +47,27 @@ class Mark:
 
 @dataclass(frozen=True)
 class Drawn:
-    """Both panels of one picture."""
+    """What to draw of one picture: its pixels ``(H, W)`` or ``(H, W, 3)``, and the objects of both panels."""
 
-    truth: Image.Image
-    found: Image.Image
+    pixels: NDArray[np.uint8]
+    truth: list[Mark]
+    found: list[Mark]
     name: str
 
     def png(self) -> bytes:
         """Both panels with a line above that says which is which."""
-        width, height = self.truth.size
+        panels = [panel(self.pixels, marks) for marks in (self.truth, self.found)]
+        width, height = panels[0].size
         sheet = Image.new("RGB", (2 * width + GAP, height + HEAD), BACKGROUND)
         pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(14)
-        pen.text((6, 5), f"{self.name}  annotated", INK, font)
-        pen.text((width + GAP + 6, 5), "found", INK, font)
-        sheet.paste(self.truth, (0, HEAD))
-        sheet.paste(self.found, (width + GAP, HEAD))
+        for left, one, words in zip((0, width + GAP), panels, (f"{self.name}  annotated", "found"), strict=True):
+            pen.text((left + 6, 5), words, INK, font)
+            sheet.paste(one, (left, HEAD))
         return _encoded(sheet, "PNG")
 
-    def jpeg(self, side: int = PAGE_SIDE) -> tuple[bytes, bytes]:
+    def jpeg(self) -> tuple[bytes, bytes]:
         """Both panels, smaller, each by itself."""
-        small = [one.copy() for one in (self.truth, self.found)]
-        for one in small:
-            one.thumbnail((side, side), Image.Resampling.LANCZOS)
-        truth, found = (_encoded(one, "JPEG") for one in small)
+        truth, found = (_encoded(panel(self.pixels, marks, PAGE_SIDE), "JPEG") for marks in (self.truth, self.found))
         return truth, found
 
 
@@ -118,7 +116,7 @@ def side_by_side(pixels: NDArray[np.uint8], result: ImageResult, labels: Mapping
         words = "nothing there" if taken == NOTHING else f"IoU {table[row, taken]:.2f}"
         tint = colour(labels[item.label])
         found.append(Mark(item.box, item.mask, tint, f"{item.label} {item.score:.2f}, {words}"))
-    return Drawn(panel(pixels, truth), panel(pixels, found), result.image_id)
+    return Drawn(pixels, truth, found, result.image_id)
 
 
 def panel(pixels: NDArray[np.uint8], marks: list[Mark], side: int = SIDE) -> Image.Image:
