@@ -1,5 +1,6 @@
 """Average precision, by hand and against scikit-learn's curve."""
 
+from dataclasses import replace
 from itertools import pairwise
 from math import isnan
 
@@ -129,8 +130,6 @@ def test_asking_for_more_overlap_never_finds_more(seed):
 
 
 def test_any_rising_function_of_the_scores_is_as_good():
-    from dataclasses import replace
-
     results = random_results(1)
     squared = [
         replace(result, found=tuple(replace(item, score=item.score**2) for item in result.found)) for result in results

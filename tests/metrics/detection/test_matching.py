@@ -1,10 +1,13 @@
 """Who found what, by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from tests.metrics.detection.cases import image, random_results
 from tumorseg.metrics.detection.matching import match, rank
+from tumorseg.metrics.detection.records import Found, ImageResult, Truth
 
 HERE, THERE = (10, 10, 30, 30), (60, 60, 80, 80)
 NEAR_HERE = (10, 10, 30, 25)  # IoU 0.75 with HERE
@@ -68,6 +71,15 @@ def test_nothing_at_all():
     assert rank([image(found=[(0.9, HERE)])]).hit.tolist() == [False]
 
 
+def test_lesions_of_a_volume():
+    # (i0, j0, k0, i1, j1, k1); the second one is the same in its slices and lies in others
+    lesion, elsewhere = (2, 3, 0, 8, 9, 2), (2, 3, 4, 8, 9, 6)
+    study = ImageResult(
+        "a", "a", (Truth("t", lesion),), (Found("t", 0.9, elsewhere), Found("t", 0.8, lesion)), (8, 12, 12)
+    )
+    assert rank([study]).hit.tolist() == [False, True]
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_no_object_twice_and_none_that_is_not_there(seed):
     results = random_results(seed, score_digits=1)
@@ -89,6 +101,4 @@ def test_leaving_out_low_scores_changes_nothing_above_them():
 
 
 def image_without(result, score):
-    from dataclasses import replace
-
     return replace(result, found=tuple(item for item in result.found if item.score >= score))
