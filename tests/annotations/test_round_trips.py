@@ -21,6 +21,7 @@ KINDS = {
     "coco": (ALL, True),
     "voc": (ALL, True),
     "mask_folders": (ALL, False),
+    "datastore": (ALL, True),
 }
 
 

@@ -64,8 +64,7 @@ def write_store(pictures: PictureSet, folder: Path, progress: Progress | None = 
     if len(set(ids)) < len(ids):
         twice = next(name for name in ids if ids.count(name) > 1)
         raise InputError(f"two pictures would be called {twice!r} in the data store; rename one of them")
-    about = {"tumorseg": LAYOUT, "format": pictures.format, "labels": list(pictures.labels)}
-    value = {**about, "about": dict(pictures.about), "pictures": entries}
+    value = {"tumorseg": LAYOUT, "labels": list(pictures.labels), "about": dict(pictures.about), "pictures": entries}
     (folder / FILE).write_text(json.dumps(value, indent=1), encoding="utf-8")
 
 

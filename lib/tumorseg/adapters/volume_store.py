@@ -69,7 +69,7 @@ def import_volumes(
                 _tell(progress, done)
             if not entries:
                 raise InputError(f"{source} holds no case that could be imported; the first: {left_out[0]}")
-            value = {"tumorseg": LAYOUT, "format": format, "volumes": entries}
+            value = {"tumorseg": LAYOUT, "volumes": entries}
             (folder / FILE).write_text(json.dumps(value, indent=1), encoding="utf-8")
     labelled = len(entries) if dry_run else sum(entry["label_sha256"] is not None for entry in entries)
     return Transfer(target, len(entries), labelled, {}, tuple(left_out), written=not dry_run)

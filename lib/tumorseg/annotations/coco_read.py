@@ -14,7 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from tumorseg.annotations.collect import Problems, picture_ids, pictures_beside, size_on_disk, split_of, unannotated
+from tumorseg.annotations.collect import (
+    Problems,
+    is_below,
+    picture_ids,
+    pictures_beside,
+    size_on_disk,
+    split_of,
+    unannotated,
+)
 from tumorseg.annotations.image_file import pictures_below
 from tumorseg.annotations.json_file import as_list, as_object, load_json
 from tumorseg.annotations.outline import polygon_of
@@ -106,7 +114,7 @@ def _find(image: Mapping[str, Any], file: Path, root: Path, on_disk: list[Path])
     """Return where a picture is, or should be: named from the JSON or the folder, else the only one of this name."""
     name = str(image["file_name"]).replace("\\", "/")
     for place in (file.parent / name, root / name):
-        if place.is_file() and place.resolve().is_relative_to(root.resolve()):
+        if is_below(root, place) and place.is_file():
             return place
     tail = tuple(name.split("/"))
     same = [other for other in on_disk if other.parts[-len(tail) :] == tail]
@@ -153,9 +161,7 @@ def _picture(
     before = problems.hard_count
     for label, item in annotations:
         if label is None:
-            text = (
-                f"annotation {item.get('id')} in {file.name} is of category {item.get('category_id')}, which it lacks"
-            )
+            text = f"annotation {item.get('id')} in {file.name} is of the unknown category {item.get('category_id')}"
             problems.hard(place, "unknown_class", text)
             continue
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -75,6 +76,11 @@ def size_on_disk(file: Path, problems: Problems) -> tuple[int, int] | None:
     except InputError as error:
         problems.hard(file, "unreadable_picture", error)
         return None
+
+
+def is_below(root: Path, file: Path) -> bool:
+    """Whether a path stays inside the folder when its ``..`` are followed; links are the user's own doing."""
+    return Path(os.path.normpath(file)).is_relative_to(os.path.normpath(root))
 
 
 def _below(root: Path, file: Path) -> Path:

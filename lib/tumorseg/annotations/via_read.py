@@ -18,7 +18,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tumorseg.annotations.collect import Problems, picture_ids, pictures_beside, size_on_disk, split_of, unannotated
+from tumorseg.annotations.collect import (
+    Problems,
+    is_below,
+    picture_ids,
+    pictures_beside,
+    size_on_disk,
+    split_of,
+    unannotated,
+)
 from tumorseg.annotations.json_file import as_object, load_json
 from tumorseg.annotations.types import DEFAULT_LABEL, Picture, PictureSet, Region
 from tumorseg.annotations.via_shapes import NO_AREA, class_of, read_region
@@ -173,10 +181,11 @@ def _find(entry: Entry, root: Path) -> Path:
     tries = [folder / name for folder in (entry.annotations.parent, root) if folder.is_relative_to(root)]
     tries += [root / Path(name).name]
     for place in tries:
-        if place.is_file() and place.resolve().is_relative_to(root.resolve()):
+        if is_below(root, place) and place.is_file():
             return place
     below = sorted(entry.annotations.parent.glob(f"*/{Path(name).name}")) if len(tries) > 2 else []
-    return below[0] if len(below) == 1 else tries[0]
+    # Where it should be; a name that leads elsewhere is looked for, and missed, by its last part.
+    return below[0] if len(below) == 1 else next(place for place in tries if is_below(root, place))
 
 
 def _name(file: Path, root: Path) -> str:
