@@ -57,8 +57,9 @@ train: install ## train the model that ships, measure it, keep it if it is bette
 evaluate: install ## measure a model on what no training saw and store it for `make tables`: DATA=folder (MODEL=, SUBSET=test)
 	$(BIN)/tumorseg evaluate $(MODEL) --data $(call needed,DATA,the folder of the data set) --subset $(SUBSET) --store docs/results --json
 
-benchmark: install ## measure speed and memory against stock MONAI Label, in an environment of its own (7 GB)
+benchmark: install ## measure speed and memory against stock MONAI Label, in an environment of its own (7 GB), and torchvision
 	$(BIN)/python -m benchmarks.serving $(BENCHMARK)
+	$(BIN)/python -m benchmarks.detection
 
 tables: install ## write what was measured into README.md and docs/
 	$(BIN)/python docs/make_tables.py

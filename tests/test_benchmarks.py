@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from benchmarks import machine, masks, processes, report, viewers
+from benchmarks import detection, machine, masks, processes, report, viewers
 from benchmarks.measure import Samples
 from benchmarks.stock import prepare
 from tumorseg.errors import UnavailableError
@@ -181,3 +181,35 @@ def test_the_machine_is_described_and_not_named() -> None:
     assert seen["memory_gib"] > 0
     assert os.uname().nodename not in seen.values()
     assert machine.versions()["numpy"] == np.__version__
+
+
+def test_plain_torchvision_has_our_weights_and_its_own_settings(tmp_path: Path) -> None:
+    import inspect
+
+    import torch
+    from safetensors.torch import save_file
+    from torchvision.models.detection import MaskRCNN
+
+    from tumorseg.models.detector import DetectorModel
+    from tumorseg.models.maskrcnn_brain import SPEC
+    from tumorseg.networks.maskrcnn import build_maskrcnn
+
+    network = build_maskrcnn(SPEC.backbone, 1)
+    save_file({name: value.contiguous() for name, value in network.state_dict().items()}, tmp_path / "w.safetensors")
+    model = DetectorModel(SPEC, tmp_path / "w.safetensors", "cpu")
+    plain = detection.plain(model, detection.PLAIN_MIN_SIZE, detection.PLAIN_MAX_SIZE)
+    assert all(torch.equal(value, network.state_dict()[name]) for name, value in plain.state_dict().items())
+    usual = {name: one.default for name, one in inspect.signature(MaskRCNN.__init__).parameters.items()}
+    assert (plain.transform.min_size, plain.transform.max_size) == ((usual["min_size"],), usual["max_size"])
+    assert plain.rpn.pre_nms_top_n() == usual["rpn_pre_nms_top_n_test"]
+    assert plain.rpn.post_nms_top_n() == usual["rpn_post_nms_top_n_test"]
+    assert plain.roi_heads.score_thresh == usual["box_score_thresh"]
+    assert plain.roi_heads.nms_thresh == usual["box_nms_thresh"]
+    assert plain.roi_heads.detections_per_img == usual["box_detections_per_img"]
+
+
+def test_the_volume_is_of_24_slices_in_place() -> None:
+    whole = detection.volume()
+    assert whole.grid.shape == (24, 256, 256)
+    one = detection.part(whole, slice(0, 1))
+    np.testing.assert_array_equal(one.voxels[0, 0], whole.voxels[0, 0])
