@@ -29,6 +29,17 @@ TITLES: dict[str, str] = {
     "slice_iou": "IoU by slice, all",
     "slice_iou_tumour": "IoU by slice, with tumour",
     "slice_iou_empty": "IoU by slice, without tumour",
+    "dice": "Dice",
+    "iou": "IoU",
+    "hd95_mm": "Hausdorff 95, mm",
+    "surface_dice": "surface Dice",
+    "lesion_dice": "Dice by lesion",
+    "iou_mean": "mean IoU",
+    "sensitivity_mean": "mean sensitivity",
+    "precision_mean": "mean precision",
+    "hd95_mm_mean": "mean Hausdorff 95, mm",
+    "surface_dice_mean": "mean surface Dice",
+    "lesion_dice_mean": "mean Dice by lesion",
     "false_positive_slices": "false-positive / empty slices",
 }
 

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from tumorseg.models.base import Model
     from tumorseg.types import Segmentation
 
-#: Called with a case, what was found in it, and its row.
-Watch = Callable[["Case", "Segmentation", "PatientRow"], None]
-
 
 def evaluate_volumes(network: Model, wanted: Wanted) -> None:
     """Measure, write what is asked for, and tell."""
@@ -41,7 +38,7 @@ def evaluate_volumes(network: Model, wanted: Wanted) -> None:
     paper = "lgg" if isinstance(cases, Kaggle3m) else None
     if wanted.markdown is not None:
         write_atomically(wanted.markdown, summary_markdown(report, paper))
-    watches.finish(report)
+    watches.finish(report, chosen.seen)
     if wanted.store is not None:
         from tumorseg.evaluation.store import SEGMENTATION, write_store
 
@@ -59,25 +56,51 @@ def evaluate_volumes(network: Model, wanted: Wanted) -> None:
 
 
 class _Watches:
-    """Whoever wants to see each patient's voxels while they are there."""
+    """Whoever wants to see each patient's voxels while they are there: sheets, panels, the table of masks, the page."""
 
     def __init__(self, wanted: Wanted, model: str) -> None:
-        self.model, self.wanted, self.each = model, wanted, list[Watch]()
-        if wanted.figures is not None:
-            self.each.append(lambda case, found, row: self._sheet(case, found, row, wanted.figures))
+        from tumorseg.evaluation.pages.volumes import Sheet
+        from tumorseg.evaluation.predictions import PredictionTable
 
-    def finish(self, report: Report) -> None:
-        """Write what needs all of them."""
+        self.wanted, self.model = wanted, model
+        self.table = PredictionTable(wanted.predictions) if wanted.predictions is not None else None
+        self.sheets: list[Sheet] = []
 
-    def _sheet(self, case: Case, found: Segmentation, row: PatientRow, folder: Path | None) -> None:
-        from tumorseg.io.files import write_atomically
+    def look(self, case: Case, found: Segmentation, row: PatientRow) -> None:
+        """Draw and write what is asked for of one patient."""
+        from tumorseg.evaluation.pages.panels import five_panels
+        from tumorseg.evaluation.pages.volumes import page_sheet
         from tumorseg.io.overlay import overlay_sheet
 
-        assert folder is not None
-        folder.mkdir(exist_ok=True)
         caption = f"{self.model}  {case.id}  Dice {row.metrics['dice']:.3f}"
-        sheet = overlay_sheet(found, case.image, caption=caption, truth=case.truth)
-        write_atomically(folder / f"{case.id.replace('/', '_')}.png", sheet)
+        if self.wanted.figures is not None or self.wanted.report is not None:
+            sheet = overlay_sheet(found, case.image, caption=caption, truth=case.truth)
+            _write(self.wanted.figures, case, sheet)
+            if self.wanted.report is not None:
+                self.sheets.append(page_sheet(case.id, sheet))
+        if self.wanted.panels is not None and case.truth is not None:
+            _write(self.wanted.panels, case, five_panels(case.image, case.truth, found, caption))
+        if self.table is not None:
+            self.table.add(case, found)
+
+    def finish(self, report: Report, seen: int | None) -> None:
+        """Write what needs all of them."""
+        from tumorseg.evaluation.pages.volumes import volumes_page
+        from tumorseg.io.files import write_atomically
+
+        if self.table is not None:
+            self.table.finish()
+        if self.wanted.report is not None:
+            page = volumes_page(report, self.sheets, self.wanted.subset_name, seen)
+            write_atomically(self.wanted.report, page)
+
+
+def _write(folder: Path | None, case: Case, png: bytes) -> None:
+    from tumorseg.io.files import write_atomically
+
+    if folder is not None:
+        folder.mkdir(exist_ok=True)
+        write_atomically(folder / f"{case.id.replace('/', '_')}.png", png)
 
 
 def _watch(step: Step, total: int, watches: _Watches) -> Callable[[Case, Segmentation | None, PatientRow | None], None]:
@@ -88,7 +111,6 @@ def _watch(step: Step, total: int, watches: _Watches) -> Callable[[Case, Segment
         done += 1
         step(done, total, case.id)
         if found is not None and row is not None:
-            for one in watches.each:
-                one(case, found, row)
+            watches.look(case, found, row)
 
     return watch

@@ -37,9 +37,9 @@ Colour = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Mark:
-    """One object to draw: its box ``(4,)`` x0, y0, x1, y1, its mask ``(H, W)`` or None, its colour and its words."""
+    """One object to draw: its box ``(4,)`` x0, y0, x1, y1 and its mask ``(H, W)``, or None; its colour and words."""
 
-    box: NDArray[Any]
+    box: NDArray[Any] | None
     mask: NDArray[np.bool_] | None
     colour: Colour
     text: str
@@ -63,11 +63,11 @@ class Drawn:
         for left, one, words in zip((0, width + GAP), panels, (f"{self.name}  annotated", "found"), strict=True):
             pen.text((left + 6, 5), words, INK, font)
             sheet.paste(one, (left, HEAD))
-        return _encoded(sheet, "PNG")
+        return encoded(sheet, "PNG")
 
     def jpeg(self) -> tuple[bytes, bytes]:
         """Both panels, smaller, each by itself."""
-        truth, found = (_encoded(panel(self.pixels, marks, PAGE_SIDE), "JPEG") for marks in (self.truth, self.found))
+        truth, found = (encoded(panel(self.pixels, marks, PAGE_SIDE), "JPEG") for marks in (self.truth, self.found))
         return truth, found
 
 
@@ -130,11 +130,11 @@ def panel(pixels: NDArray[np.uint8], marks: list[Mark], side: int = SIDE) -> Ima
             canvas = _tinted(canvas, mark.mask, mark.colour)
     drawn = Image.fromarray(canvas.round().astype(np.uint8))
     pen, font = ImageDraw.Draw(drawn), ImageFont.load_default(13)
-    for mark in marks:
-        corners = [float(v) * scale for v in mark.box]
+    boxes = [(mark, [float(v) * scale for v in mark.box]) for mark in marks if mark.box is not None]
+    for mark, corners in boxes:
         pen.rectangle(corners, outline=mark.colour, width=LINE)
-    for mark in marks:
-        _write(pen, font, mark, scale, size)
+    for mark, corners in boxes:
+        _write(pen, font, mark, corners, size)
     return drawn
 
 
@@ -187,18 +187,19 @@ def _tinted(canvas: NDArray[np.float32], mask: NDArray[np.bool_], tint: Colour) 
     return result
 
 
-def _write(pen: ImageDraw.ImageDraw, font: Any, mark: Mark, scale: float, size: tuple[int, int]) -> None:
-    """Write above the box, or inside it where there is no room, never beyond the picture."""
+def _write(pen: ImageDraw.ImageDraw, font: Any, mark: Mark, corners: list[float], size: tuple[int, int]) -> None:
+    """Write above the box, or below it where there is no room, never beyond the picture."""
     left, top, right, bottom = pen.textbbox((0, 0), mark.text, font)
     width, height = right - left + 6, bottom - top + 6
-    x = min(max(0.0, float(mark.box[0]) * scale), size[0] - width)
-    above = float(mark.box[1]) * scale - height
-    y = above if above >= 0 else min(float(mark.box[3]) * scale, size[1] - height)
+    x = max(0.0, min(corners[0], size[0] - width))
+    above = corners[1] - height
+    y = above if above >= 0 else min(corners[3], size[1] - height)
     pen.rectangle((x, y, x + width, y + height), fill=BACKGROUND)
     pen.text((x + 3 - left, y + 3 - top), mark.text, mark.colour, font)
 
 
-def _encoded(image: Image.Image, kind: str) -> bytes:
+def encoded(image: Image.Image, kind: str) -> bytes:
+    """Return the bytes of a PNG or JPEG file."""
     file = io.BytesIO()
     image.save(file, kind, **({"quality": QUALITY, "optimize": True} if kind == "JPEG" else {}))
     return file.getvalue()
