@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
+from PIL import Image
 
 from tests.dicom.phantoms import GRIDS, sample, write_dicom_series, write_nifti
 from tests.serving import live, read_label, tumour_mask
@@ -83,3 +85,24 @@ def test_a_refusal_reaches_the_caller(client: Any, library: Any, server: tuple[s
         client.infer("unet9", server[1], {})
     assert "404" in caught.value.msg
     assert "threshold" in caught.value.msg
+
+
+def test_pictures_and_boxes(library: Any, tmp_path: Path) -> None:
+    pixels = np.full((96, 128, 3), 30, np.uint8)
+    pixels[10:30, 40:80] = 230
+    (tmp_path / "studies").mkdir()
+    Image.fromarray(pixels).save(tmp_path / "studies" / "scan.png")
+    with live(tmp_path / "studies", tmp_path, models="picture_blobs") as address:
+        client = library.MONAILabelClient(address, tmpdir=str(tmp_path))
+        model = client.info()["models"]["picture_blobs"]
+        assert model["type"] == "detection"
+        file, params = client.infer("picture_blobs", "scan", {"result_extension": ".nrrd"})
+        voxels, _ = read_label(Path(file))
+        np.testing.assert_array_equal(voxels[0] > 0, pixels[..., 0] > 200)
+        assert [found["label"] for found in params["detections"]] == ["malignant"]
+        file, params = client.infer("picture_blobs", "scan", dict(model["config"]))
+        (markup,) = json.loads(Path(file).read_text())["markups"]
+        assert markup["center"] == params["detections"][0]["box"]["center"]
+        with pytest.raises(library.MONAILabelClientException) as caught:
+            client.infer("picture_blobs", "scan", {"score": 2})
+        assert "expected score from 0 to 1" in caught.value.msg

@@ -15,7 +15,16 @@ import numpy as np
 import pytest
 
 from tests.clients.ohif_viewer import Viewer, chromium, viewer
-from tests.dicom.phantoms import GRIDS, as_displayed, grid_points, sample, write_dicom_series, write_enhanced_mr
+from tests.dicom.phantoms import (
+    CYST,
+    GRIDS,
+    TUMOUR,
+    as_displayed,
+    grid_points,
+    sample,
+    write_dicom_series,
+    write_enhanced_mr,
+)
 from tests.orthanc import orthanc
 from tests.serving import EXTRA_MODELS, OHIF_PARAMS, ROOT, live, read_label, tumour_mask
 from tumorseg.geometry import Grid
@@ -70,7 +79,7 @@ def server(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
     root = tmp_path_factory.mktemp("phantoms")
     for kind, name in [*CASES, *MORE_CASES]:
         _write(root / "studies", name, kind)
-    with live(root / "studies", root) as address:
+    with live(root / "studies", root, models="threshold,blobs") as address:
         yield address
 
 
@@ -85,6 +94,23 @@ def window(browser: Any, server: str) -> Iterator[Viewer]:
 )
 def test_the_mask_in_the_viewer_lies_on_the_tumour(window: Viewer, kind: str, name: str) -> None:
     _segment_and_compare(window, kind, name)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("single", "oblique sagittal"), pytest.param("shuffled", "permuted oblique", marks=pytest.mark.slow)],
+)
+def test_what_a_detection_model_finds_is_a_labelled_mask(window: Viewer, kind: str, name: str) -> None:
+    """The panel offers the model, and each class lies where the viewer shows it, under its own segment."""
+    window.open_study(f"{name}, {kind}")
+    window.connect()
+    window.auto_segment("blobs")
+    image, labels = window.read()
+    assert labels.grid.same_as(image.grid)
+    seen = sample(labels.grid)
+    # The panel numbers the classes of all models by name: cyst, tumor.
+    np.testing.assert_array_equal(labels.voxels, np.where(seen == TUMOUR, 2, np.where(seen == CYST, 1, 0)))
+    assert window.errors == []
 
 
 @pytest.mark.slow

@@ -74,7 +74,7 @@ class Engine:
         with self.models.using(self.models.names[0]) as model:
             shape = (len(model.channels), 1, 64, 64)
             noise = np.random.default_rng(0).random(shape, dtype=np.float32)
-            model.predict(StudyImage(noise, Grid((1, 64, 64), np.eye(4)), model.channels, "MR"))
+            model.predict(StudyImage(noise, Grid((1, 64, 64), np.eye(4)), model.channels))
         self.models.describe()
 
     def _answer(
