@@ -8,7 +8,6 @@ not averaged away, and in training the cells can be told where the tumour is.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
@@ -46,9 +45,9 @@ class Gate(nn.Module):
 
 def pool_cells(cells: Tensor) -> Tensor:
     """Smooth maximum of ``(B, 1, h, w)`` logits, ``(B, 1, 1, 1)``: ``log(mean(exp(r z))) / r``."""
-    count = cells.shape[-2] * cells.shape[-1]
-    summed = torch.logsumexp((SHARPNESS * cells.float()).flatten(2), dim=2)
-    return ((summed - math.log(count)) / SHARPNESS)[..., None, None]
+    scaled = (SHARPNESS * cells.float()).flatten(2)
+    top = scaled.amax(dim=2, keepdim=True)  # taken out, so that exp does not overflow
+    return (((scaled - top).exp().mean(dim=2, keepdim=True).log() + top) / SHARPNESS)[..., None]
 
 
 def widen_stem(weight: Tensor, slices: int) -> Tensor:
