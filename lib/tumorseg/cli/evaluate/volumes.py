@@ -38,7 +38,7 @@ def evaluate_volumes(network: Model, wanted: Wanted) -> None:
     paper = "lgg" if isinstance(cases, Kaggle3m) else None
     if wanted.markdown is not None:
         write_atomically(wanted.markdown, summary_markdown(report, paper))
-    watches.finish(report, chosen.seen)
+    watches.finish(report, chosen.seen, published=paper is not None)
     if wanted.store is not None:
         from tumorseg.evaluation.store import SEGMENTATION, write_store
 
@@ -83,7 +83,7 @@ class _Watches:
         if self.table is not None:
             self.table.add(case, found)
 
-    def finish(self, report: Report, seen: int | None) -> None:
+    def finish(self, report: Report, seen: int | None, *, published: bool) -> None:
         """Write what needs all of them."""
         from tumorseg.evaluation.pages.volumes import volumes_page
         from tumorseg.io.files import write_atomically
@@ -91,7 +91,7 @@ class _Watches:
         if self.table is not None:
             self.table.finish()
         if self.wanted.report is not None:
-            page = volumes_page(report, self.sheets, self.wanted.subset_name, seen)
+            page = volumes_page(report, self.sheets, self.wanted.subset_name, seen, published=published)
             write_atomically(self.wanted.report, page)
 
 

@@ -45,10 +45,13 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[
     return f'<div class="scroll"><table><thead>{row(head, "th")}</thead><tbody>{body}</tbody></table></div>'
 
 
-def beside_table(model: str, figures: Mapping[str, Interval], on: str) -> str:
-    """Return ours beside what was published, figure by figure, and what to know of the published ones."""
+def beside_table(model: str, figures: Mapping[str, Interval], on: str, *, published: bool = True) -> str:
+    """Return ours beside what was published, figure by figure, and what to know of the published ones.
+
+    ``published`` is False on data of another task than that of the published figures.
+    """
     rows = []
-    for line in lines(model, figures):
+    for line in lines(model if published else "", figures):
         meaning = MEANINGS.get(line.figure)
         name = escape(title(line.figure)) + (f"<small>{escape(meaning)}</small>" if meaning else "")
         others = "".join(
@@ -58,8 +61,8 @@ def beside_table(model: str, figures: Mapping[str, Interval], on: str) -> str:
         )
         rows.append([name, f"<b>{escape(shown(line.ours))}</b><small>{escape(on)}</small>", others or "–"])
     known = "".join(
-        f"<p><small>{system.letter}: {_plain(system.title)}. {_plain(note)}.</small></p>"
-        for system, note in notes(model)
+        f"<p><small>{system.letter}, {_plain(system.title)}: {_plain(note)}.</small></p>"
+        for system, note in (notes(model) if published else [])
     )
     return table(["", f"{escape(model)} [95 % interval]", "published"], rows, numbers=(1,)) + known
 

@@ -33,8 +33,10 @@ def page_sheet(patient: str, png: bytes) -> Sheet:
     return Sheet(patient, encoded(image, "JPEG"))
 
 
-def volumes_page(report: Report, sheets: Sequence[Sheet], subset: str, seen: int | None) -> bytes:
-    """Return the page."""
+def volumes_page(
+    report: Report, sheets: Sequence[Sheet], subset: str, seen: int | None, *, published: bool = True
+) -> bytes:
+    """Return the page; ``published`` is False on data of another task than that of the published figures."""
     summary = report.summary
     slices = sum(row.slices for row in report.rows)
     subtitle = f"{escape(subset)}: {summary.patients} patients, {slices} slices; weights <code>{report.version}</code>"
@@ -43,9 +45,9 @@ def volumes_page(report: Report, sheets: Sequence[Sheet], subset: str, seen: int
         seen_alert(seen, "patients"),
         headline(_headline(report)),
         "<h2>Ours beside the published</h2>",
-        beside_table(report.model, figures_of(report), on),
+        beside_table(report.model, figures_of(report), on, published=published),
         "<h2>Every patient, the worst first</h2>",
-        '<p class="soft">Found is tinted, the truth is outlined. Open a patient to see the slices.</p>',
+        '<p class="soft">Below the table the slices of each patient: found is tinted, the truth is outlined.</p>',
         _patients(report.rows, {sheet.patient: sheet for sheet in sheets}),
     ]
     return page(f"{report.model} on labelled patients", subtitle, "\n".join(body))
@@ -78,8 +80,8 @@ def _headline(report: Report) -> list[tuple[str, str, str]]:
 
 
 def _patients(rows: Sequence[PatientRow], sheets: Mapping[str, Sheet]) -> str:
-    names = list(rows[0].metrics)
-    head = ["patient", *(title(name) for name in names), "false-positive / empty slices"]
+    names = [name for name in rows[0].metrics if any(isfinite(row.metrics[name]) for row in rows)]
+    head = ["patient", *(title(name) for name in names), "false / empty slices"]
     ordered = sorted(rows, key=lambda row: (row.has_tumour, row.metrics["dice"]))
     cells = [
         [
