@@ -15,7 +15,7 @@ from tumorseg.models.metadata import read_metadata
 from tumorseg.registry import load_classifier
 from tumorseg.training import run
 from tumorseg.training.config import Stage, TrainConfig
-from tumorseg.training.gate import operating_point
+from tumorseg.training.gate import MARGIN, operating_point
 from tumorseg.training.run import TrainOptions, train
 from tumorseg.transforms.augment import AugmentConfig
 from tumorseg.types import Segmentation, SliceScores, StudyImage
@@ -90,21 +90,21 @@ def case(areas, axis=0):
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
-def test_the_threshold_is_the_largest_that_keeps_the_volume(axis):
+def test_the_threshold_lies_below_the_largest_that_keeps_the_volume(axis):
     # Without the slice of 0.2 a fifth of the tumour would be lost; the slices without tumour do not matter.
     told = Told([[0.9, 0.6, 0.2, 0.1]], axis)
-    assert operating_point(told, [case([60, 20, 20, 0], axis)]) == 0.2
+    assert operating_point(told, [case([60, 20, 20, 0], axis)]) == MARGIN * 0.2
 
 
 def test_a_slice_of_next_to_nothing_may_be_lost():
     areas = [100, 100, 100, 1]  # one voxel of 301 is less than half a per cent
-    assert operating_point(Told([[0.9, 0.8, 0.7, 0.01]]), [case(areas)]) == 0.7
+    assert operating_point(Told([[0.9, 0.8, 0.7, 0.01]]), [case(areas)]) == MARGIN * 0.7
 
 
 def test_patients_weigh_the_same_whatever_their_tumour():
     """The same voxel is half of a small tumour."""
     told = Told([[0.9, 0.8, 0.7, 0.5], [0.6, 0.1]])
-    assert operating_point(told, [case([100, 100, 100, 1]), case([1, 1])]) == 0.1
+    assert operating_point(told, [case([100, 100, 100, 1]), case([1, 1])]) == MARGIN * 0.1
 
 
 def test_without_any_tumour_it_is_one_half():
