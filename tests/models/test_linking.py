@@ -77,11 +77,27 @@ def test_too_few_slices_are_dropped_but_not_from_a_picture() -> None:
 
 def test_the_assignment_is_the_best_and_not_the_first() -> None:
     """The surer detection overlaps both chains; taking its best match first would leave the other one alone."""
-    before = [found(0, 0, 0, size=10), found(0, 0, 4, size=10)]
-    now = [found(1, 0, 3, size=10, score=0.99), found(1, 0, 8, size=10, score=0.5)]
+    before = [found(0, 0, 0, size=10), found(0, 0, 6, size=10)]
+    now = [found(1, 0, 4, size=10, score=0.99), found(1, 0, 10, size=10, score=0.5)]
     lesions = link_slices([before, now], iou=0.2, min_slices=2)
-    assert sorted(lesion.box[0] for lesion in lesions) == [0, 4]
-    assert {(lesion.box[0], lesion.box[3]) for lesion in lesions} == {(0, 13), (4, 18)}
+    assert {(lesion.box[0], lesion.box[3]) for lesion in lesions} == {(0, 14), (6, 20)}
+
+
+def test_a_detection_within_another_is_no_second_lesion() -> None:
+    """The smaller one is followed on its own, and fills the slice in which the larger one was missed."""
+    large = [found(k, 0, 0, size=20, score=0.9 + k / 100) for k in (0, 1, 3)]
+    small = [found(k, 5, 5, size=8, score=0.8) for k in (1, 2, 3)]
+    slices = [[large[0]], [large[1], small[0]], [small[1]], [large[2], small[2]]]
+    (lesion,) = link_slices(slices, iou=0.5, min_slices=1)
+    assert lesion.score == 0.93
+    assert lesion.mask.sum(axis=(1, 2)).tolist() == [400, 400, 64, 400]
+    # Of another class, or beside it, it is one.
+    other = [[large[0]], [found(1, 5, 5, size=8, label="cyst"), large[1]]]
+    assert len(link_slices(other, iou=0.5, min_slices=1)) == 2
+    beside = [[large[0]], [large[1], found(1, 0, 17, size=8, score=0.4)]]
+    assert len(link_slices(beside, iou=0.5, min_slices=1)) == 2
+    # In a picture the request's NMS alone decides.
+    assert len(link_slices([[large[0], found(0, 5, 5, size=8)]], iou=0.5, min_slices=1)) == 2
 
 
 def test_a_mask_in_another_slice_is_refused() -> None:
@@ -93,10 +109,11 @@ def test_a_mask_in_another_slice_is_refused() -> None:
 def test_two_slices_are_joined_as_well_as_any_assignment_can(seed: int) -> None:
     rng = np.random.default_rng(seed)
     iou = float(rng.choice([0.0, 0.1, 0.3, 0.6]))
-    slices = [
-        [found(k, *rng.integers(0, 9, 2), score=float(rng.random())) for _ in range(rng.integers(0, 5))]
-        for k in range(2)
-    ]
+    # On a lattice of three pixels, squares of four hardly cover each other within a slice.
+    slices = []
+    for k in range(2):
+        places = 3 * rng.permutation(list(np.ndindex(3, 3)))[: rng.integers(0, 5)] + rng.integers(0, 3, 2)
+        slices.append([found(k, int(j), int(i), score=float(rng.random())) for j, i in places])
     lesions = link_slices(slices, iou=iou, min_slices=1)
     reached = sum(plane_iou(*_parts(lesion)) for lesion in lesions if lesion.mask.shape[0] == 2)
     few, many = sorted(slices, key=len)

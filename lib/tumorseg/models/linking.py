@@ -7,7 +7,10 @@
 3. First the chains that were seen in the slice before are continued, then, with what is left, those that were seen two
    slices before: a detector that misses a lesion in one slice does not make two of it. The missed slice stays empty in
    the mask, nothing is invented there. A gap of two slices ends a chain.
-4. A lesion's score is the highest of its slices: how sure the model is that there is something at all.
+4. In a volume, two chains of one class that cover each other in the slices they share are one lesion: of two boxes
+   of a slice, one within the other, the overlap may be too small for the NMS. The surer chain's masks count; the
+   other one gives its own only to slices that the surer one missed.
+5. A lesion's score is the highest of its slices: how sure the model is that there is something at all.
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ from tumorseg.types import Instance
 
 #: How many slices without a detection a lesion may run through.
 GAP = 1
+#: From this share of the smaller one on, two chains that overlap are one lesion.
+SAME_LESION = 0.5
 
 
 @dataclass
@@ -34,6 +39,22 @@ class _Chain:
     def end(self) -> int:
         """The last slice in which it was seen."""
         return self.parts[-1].origin[0]
+
+    @property
+    def score(self) -> float:
+        """The highest of its slices."""
+        return max(part.score for part in self.parts)
+
+    def shared(self, other: _Chain) -> list[tuple[Instance, Instance]]:
+        """The instances of both in the slices where both were seen."""
+        theirs = {part.origin[0]: part for part in other.parts}
+        return [(part, theirs[part.origin[0]]) for part in self.parts if part.origin[0] in theirs]
+
+    def absorb(self, other: _Chain) -> None:
+        """Take over the slices that only the other one was seen in."""
+        mine = {part.origin[0] for part in self.parts}
+        self.parts += [part for part in other.parts if part.origin[0] not in mine]
+        self.parts.sort(key=lambda part: part.origin[0])
 
 
 def link_slices(per_slice: Sequence[Sequence[Instance]], *, iou: float, min_slices: int) -> tuple[Instance, ...]:
@@ -49,26 +70,58 @@ def link_slices(per_slice: Sequence[Sequence[Instance]], *, iou: float, min_slic
         answer does not depend on the order within a slice.
     """
     _check(per_slice)
+    chains = _followed(per_slice, iou)
+    if len(per_slice) > 1:
+        chains = [chain for chain in _merged(chains) if len(chain.parts) >= min_slices]
+    return tuple(sorted((_joined(chain) for chain in chains), key=_rank))
+
+
+def _followed(per_slice: Sequence[Sequence[Instance]], iou: float) -> list[_Chain]:
+    """Follow every detection from slice to slice."""
     chains: list[_Chain] = []
     for k, instances in enumerate(per_slice):
         left = sorted(instances, key=_rank)
         for distance in range(1, GAP + 2):
             left = _continue(chains, k - distance, left, iou)
         chains.extend(_Chain([instance]) for instance in left)
-    needed = min_slices if len(per_slice) > 1 else 1
-    return tuple(sorted((_joined(chain) for chain in chains if len(chain.parts) >= needed), key=_rank))
+    return chains
+
+
+def _merged(chains: list[_Chain]) -> list[_Chain]:
+    """Make one of the chains that cover each other, the surest first."""
+    kept: list[_Chain] = []
+    for chain in sorted(chains, key=lambda chain: (-chain.score, _rank(chain.parts[0]))):
+        same = (one for one in kept if one.parts[0].label == chain.parts[0].label and _cover(one, chain) >= SAME_LESION)
+        surer = next(same, None)
+        if surer is None:
+            kept.append(chain)
+        else:
+            surer.absorb(chain)
+    return kept
+
+
+def _cover(one: _Chain, other: _Chain) -> float:
+    """Which share of the smaller of two chains is covered by the other one, in the slices that they share."""
+    pairs = one.shared(other)
+    smaller = min(sum(np.count_nonzero(pair[side].mask) for pair in pairs) for side in (0, 1))
+    return sum(_common(*pair) for pair in pairs) / smaller if smaller else 0.0
 
 
 def plane_iou(one: Instance, other: Instance) -> float:
     """IoU of two masks ``(1, j, i)`` as if they lay in one slice; 0 where both are empty."""
+    common = _common(one, other)
+    union = np.count_nonzero(one.mask) + np.count_nonzero(other.mask) - common
+    return float(common / union) if union else 0.0
+
+
+def _common(one: Instance, other: Instance) -> int:
+    """How many pixels two masks ``(1, j, i)`` share, as if they lay in one slice."""
     (_, *a), (_, *b) = one.region, other.region
     low = [max(x.start, y.start) for x, y in zip(a, b, strict=True)]
     high = [min(x.stop, y.stop) for x, y in zip(a, b, strict=True)]
     if high[0] <= low[0] or high[1] <= low[1]:
-        return 0.0
-    common = np.count_nonzero(_window(one, low, high) & _window(other, low, high))
-    union = np.count_nonzero(one.mask) + np.count_nonzero(other.mask) - common
-    return float(common / union) if union else 0.0
+        return 0
+    return int(np.count_nonzero(_window(one, low, high) & _window(other, low, high)))
 
 
 def _window(instance: Instance, low: list[int], high: list[int]) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
@@ -111,8 +164,7 @@ def _joined(chain: _Chain) -> Instance:
         mask[k, j : j + part.mask.shape[1], i : i + part.mask.shape[2]] = part.mask[0]
     boxes = np.array([part.box for part in chain.parts], dtype=np.float64)
     box = np.concatenate([boxes[:, :3].min(axis=0), boxes[:, 3:].max(axis=0)])
-    score = max(part.score for part in chain.parts)
-    return Instance(chain.parts[0].label, score, box, mask, (int(low[0]), int(low[1]), int(low[2])))
+    return Instance(chain.parts[0].label, chain.score, box, mask, (int(low[0]), int(low[1]), int(low[2])))
 
 
 def _rank(instance: Instance) -> tuple[float, str, tuple[float, ...]]:
