@@ -121,7 +121,8 @@ def _find(image: Mapping[str, Any], file: Path, root: Path, on_disk: list[Path])
     if len(same) > 1:  # train/0.jpg and val/0.jpg: the file's own name says which
         told = [other for other in same if (split := split_of(root, other)) and split in file.stem.lower()]
         same = told or same
-    return same[0] if len(same) == 1 else file.parent / Path(name).name
+    missing = file.parent / name
+    return same[0] if len(same) == 1 else missing if is_below(root, missing) else file.parent / Path(name).name
 
 
 def _by_image(file: Path, value: Mapping[str, Any], problems: Problems) -> dict[Any, list[_Named]]:

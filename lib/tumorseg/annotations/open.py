@@ -43,9 +43,11 @@ def annotation_format(name: str) -> AnnotationFormat:
 
 def study_image(picture: Picture) -> StudyImage:
     """Read a picture as the one-slice image that models and viewers see."""
-    from tumorseg.io import read_study
+    from tumorseg.io.pictures import read_picture
+    from tumorseg.io.read import read_study, reader_of
 
-    image = read_study(picture.path)
+    # BMP and WebP are no kinds that the server takes in, but annotated sets hold them.
+    image = read_study(picture.path) if reader_of(picture.path) else read_picture(picture.path)
     named = len(picture.channels) == len(image.channels)
     return replace(image, channels=picture.channels, modality="MR") if named and picture.channels else image
 
