@@ -26,14 +26,19 @@ from tests.dicom.phantoms import (
     write_enhanced_mr,
 )
 from tests.orthanc import orthanc
-from tests.serving import EXTRA_MODELS, OHIF_PARAMS, ROOT, live, read_label, tumour_mask
+from tests.serving import EXTRA_MODELS, OHIF_PARAMS, ROOT, dice, live, read_label, tumour_mask
 from tumorseg.geometry import Grid
+from tumorseg.models.slicewise import WEIGHTS
 from tumorseg.registry import DEFAULT_MODEL
 
 pytestmark = pytest.mark.timeout(900)
 
 SAMPLE = ROOT / "sample_data"
 EXPECTED = SAMPLE / "expected" / "lgg_default.nii.gz"
+DETECTOR = "maskrcnn_brain"
+DETECTOR_WEIGHTS = WEIGHTS / f"{DETECTOR}.safetensors"
+#: A detector that misses this much of the sample's tumour is broken, not merely weak.
+SANE_DICE = 0.6
 #: Where the pictures go; `docs` when they are to be renewed.
 PICTURES = os.environ.get("TUMORSEG_PICTURES")
 
@@ -173,11 +178,35 @@ def test_the_sample_study_by_the_default_model(browser: Any, tmp_path: Path) -> 
         shutil.copy(tmp_path / "ohif-auto-segmentation.png", PICTURES)
 
 
-def _by_its_header(address: str, series_uid: str, scratch: Path) -> tuple[Any, Grid]:
+@pytest.mark.slow
+def test_the_sample_study_by_the_detection_model(browser: Any, tmp_path: Path) -> None:
+    """What the model finds covers the tumour in the viewer, and is what its answer's own header says."""
+    if not DETECTOR_WEIGHTS.is_file():
+        pytest.skip(f"{DETECTOR_WEIGHTS.name} does not ship")
+    with (
+        live(SAMPLE / "lgg_dicom", tmp_path, models=f"{DEFAULT_MODEL},{DETECTOR}") as address,
+        viewer(browser, address) as window,
+    ):
+        window.open_study("LGG, Sample")
+        window.connect()
+        window.auto_segment(DETECTOR)
+        image, labels = window.read()
+        voxels, where = _by_its_header(address, DETECTOR, window.series_uid, tmp_path)
+        np.testing.assert_array_equal(labels.voxels > 0, _seen_from(voxels > 0, where, labels.grid))
+        truth, place = read_label(SAMPLE / "expected" / "lgg_truth.nii.gz")
+        assert dice(labels.voxels, _seen_from(truth, place, image.grid)) > SANE_DICE
+        middle = grid_points(labels.grid)[labels.voxels.ravel() > 0].mean(axis=0)
+        window.picture(tmp_path / "ohif-detection.png", middle)
+        assert window.errors == []
+    if PICTURES:
+        shutil.copy(tmp_path / "ohif-detection.png", PICTURES)
+
+
+def _by_its_header(address: str, model: str, series_uid: str, scratch: Path) -> tuple[Any, Grid]:
     """Ask for the same segmentation, and place it by the NRRD header that OHIF ignores."""
     query = urlencode({"image": series_uid, "output": "image"})
     form = urlencode({"params": json.dumps(OHIF_PARAMS)}).encode()
-    with urlopen(f"{address}/infer/{DEFAULT_MODEL}?{query}", data=form, timeout=300) as answer:
+    with urlopen(f"{address}/infer/{model}?{query}", data=form, timeout=300) as answer:
         (scratch / "answer.nrrd").write_bytes(answer.read())
     return read_label(scratch / "answer.nrrd")
 
