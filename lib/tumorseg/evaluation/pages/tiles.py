@@ -194,7 +194,7 @@ def _write(pen: ImageDraw.ImageDraw, font: Any, mark: Mark, corners: list[float]
     x = max(0.0, min(corners[0], size[0] - width))
     above = corners[1] - height
     y = above if above >= 0 else min(corners[3], size[1] - height)
-    pen.rectangle((x, y, x + width, y + height), fill=BACKGROUND)
+    pen.rectangle((x, y, x + width - 1, y + height - 1), fill=BACKGROUND)
     pen.text((x + 3 - left, y + 3 - top), mark.text, mark.colour, font)
 
 
