@@ -1,7 +1,8 @@
 """The command line, ``tumorseg``. Importing it loads nothing heavy: every command imports what it needs when it runs.
 
 Results go to stdout, everything else (progress, notes, errors) to stderr. Exit codes: 0 done, 2 something the user
-can mend (one line says what), 130 stopped with Ctrl-C, 1 a fault of ours (with a traceback: please report it).
+can mend (one line says what), 130 stopped with Ctrl-C, 1 a fault of ours (with a traceback: please report it), or that
+``check --strict`` found something.
 """
 
 from __future__ import annotations
