@@ -10,7 +10,7 @@ import torch
 from tumorseg.errors import InputError, NotFoundError
 from tumorseg.evaluation import publish as module
 from tumorseg.evaluation.card import card_markdown
-from tumorseg.models import resunet, slicewise
+from tumorseg.models import gate, resunet, slicewise
 from tumorseg.training.checkpoint import save_weights
 
 
@@ -86,3 +86,29 @@ def test_a_run_without_weights_is_said(place):
     (place / "all" / "resunet.safetensors").unlink()
     with pytest.raises(NotFoundError, match="train finish first"):
         publish(place, "all")
+
+
+def test_a_classifier_is_published_with_its_threshold(place):
+    (place / "gate").mkdir()
+    for name in ("config", "split"):
+        (place / "gate" / f"{name}.json").write_text((place / "all" / f"{name}.json").read_text())
+    (place / "gate" / "history.jsonl").write_text((place / "all" / "history.jsonl").read_text())
+    torch.manual_seed(0)
+    metadata = {"threshold": "0.125"}
+    save_weights(gate.network().state_dict(), place / "gate" / "gate.safetensors", half=True, metadata=metadata)
+    with_empty_slice(place / "data" / "P_1", "P_1")
+    result = module.publish("gate", place / "gate", place / "data", device="cpu")
+    card = json.loads((place / "shelf" / "gate.json").read_text())
+    assert card["threshold"] == 0.125
+    assert card["measured"]["validation"]["slices"] == 2
+    assert 0 <= card["measured"]["validation"]["auc"] <= 1
+    assert card["measured"]["test"]["auc"] is None, "one slice, with tumour: there is nothing to tell apart"
+    page = (place / "shelf" / "gate.md").read_text()
+    assert result.card["version"] in page
+    assert "the score 0.1250 on" in page
+    assert "Started from EfficientNet-Lite0" in page
+
+
+def with_empty_slice(folder, name):
+    tifffile.imwrite(folder / f"{name}_2.tif", np.full((64, 64, 3), 90, np.uint8), photometric="rgb")
+    tifffile.imwrite(folder / f"{name}_2_mask.tif", np.zeros((64, 64), np.uint8))

@@ -14,7 +14,7 @@ from tumorseg.models.preparation import preprocess
 from tumorseg.models.slicewise import SlicewiseModel
 from tumorseg.training import run
 from tumorseg.training.config import Stage, TrainConfig
-from tumorseg.training.data import SliceSampler, load_volumes, stack_context
+from tumorseg.training.data import SliceSampler, load_volumes, stack_context, tumour_slices
 from tumorseg.training.engine import Trainer
 from tumorseg.training.run import TrainOptions, train
 
@@ -129,3 +129,22 @@ def test_context_repeats_the_outermost_slice():
 def test_impossible_options_are_refused(data, tmp_path, changes):
     with pytest.raises(InputError, match="expected a positive"):
         train("resunet", data, tmp_path / "out", TrainOptions(split="random", **changes))
+
+
+def test_only_slices_with_tumour_are_kept_where_asked(data):
+    for volume in load_volumes(Kaggle3m(data), preprocess):
+        kept = tumour_slices(volume)
+        assert len(kept.mask) == 3
+        assert np.array_equal(kept.image, volume.image[:3])
+        assert kept.mask.any(axis=(1, 2)).all()
+
+
+def test_weights_remember_the_contrast_they_were_trained_with(data, tmp_path):
+    config = TrainOptions(split="random", device="cpu", minutes=0.005, batch=2, preprocess="clahe")
+    train("resunet", data, tmp_path / "out", config)
+    model = SlicewiseModel(resunet.SPEC, tmp_path / "out" / "resunet.safetensors", "cpu")
+    assert model.contrast == "clahe"
+    image = Kaggle3m(data)[0].image
+    found = model.predict(image).segmentation.probability
+    model.contrast = "none"
+    assert not np.allclose(model.predict(image).segmentation.probability, found)

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from tumorseg.training.losses import LOSSES, dice_bce, focal_tversky, tversky_index
+from tumorseg.training.losses import FULL_CELL, LOSSES, dice_bce, focal_tversky, gate_bce, slice_bce, tversky_index
 
 
 def logits(probabilities):
@@ -37,6 +37,26 @@ def test_dice_bce_by_hand():
     cross_entropy = -sum(math.log(p) for p in (0.8, 0.6, 0.9, 0.7)) / 4
     loss = dice_bce(logits([0.8, 0.6, 0.1, 0.3]), target([1, 1, 0, 0]))
     assert float(loss) == pytest.approx(1 - (1.4 + 1) / (1.9 + 1) + cross_entropy)
+
+
+def test_a_slice_counts_whole_by_hand():
+    """One cell for a whole slice: its logit is the slice's."""
+    shown, empty = torch.zeros(1, 1, 4, 4), torch.zeros(1, 1, 4, 4)
+    shown[0, 0, 1, 2] = 1
+    cell = torch.logit(torch.tensor([[[[0.8]]]]))
+    assert float(slice_bce(cell, shown)) == pytest.approx(-math.log(0.8), rel=1e-5)
+    assert float(slice_bce(cell, empty)) == pytest.approx(-math.log(0.2), rel=1e-5)
+
+
+def test_the_gate_s_cells_are_told_what_share_of_them_is_tumour():
+    """Two cells of 8 x 8 pixels; two pixels of the first are tumour, half of what makes a cell count fully."""
+    masks = torch.zeros(1, 1, 8, 16)
+    masks[0, 0, 0, :2] = 1
+    share = FULL_CELL * 2 / 64
+    assert share == 0.5
+    cells = torch.logit(torch.tensor([[[[0.7, 0.1]]]]))
+    of_cells = -(share * math.log(0.7) + (1 - share) * math.log(0.3) + math.log(0.9)) / 2
+    assert float(gate_bce(cells, masks) - slice_bce(cells, masks)) == pytest.approx(of_cells, rel=1e-5)
 
 
 @pytest.mark.parametrize("name", sorted(LOSSES))

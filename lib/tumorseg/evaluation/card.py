@@ -45,13 +45,15 @@ def make_card(
     Args:
         spec: the model.
         version: of the weights.
-        config: ``config.json`` of the run.
+        config: ``config.json`` of the run; a ``note`` and the ``commands`` of one who made the run by hand are kept.
         split: ``split.json`` of the run.
         history: its epochs.
         measured: subset -> what ``tumorseg evaluate --json`` says of it.
     """
     minutes = config.get("minutes")
     budget = f" --minutes {minutes:g}" if minutes else ""
+    run = f"runs/{spec.name}"
+    usual = f"tumorseg train {spec.name} --data kaggle_3m{budget} --threads 1 --out {run}"
     return {
         "model": spec.name,
         "version": version,
@@ -62,10 +64,8 @@ def make_card(
         "starts_from": STARTS.get(spec.name, "random values"),
         "channels": list(spec.channels),
         "labels": dict(spec.labels),
-        "commands": [
-            f"tumorseg train {spec.name} --data kaggle_3m{budget} --threads 1 --out runs/{spec.name}",
-            f"tumorseg publish {spec.name} --run runs/{spec.name} --data kaggle_3m",
-        ],
+        "commands": [*config.get("commands", (usual,)), f"tumorseg publish {spec.name} --run {run} --data kaggle_3m"],
+        "note": config.get("note", ""),
         "training": {
             "patients": len(split["train"]),
             "epochs": len(history),
@@ -123,7 +123,10 @@ def card_markdown(card: Mapping[str, Any]) -> str:
 
 def _beside(card: Mapping[str, Any]) -> list[str]:
     """What is true of some models only."""
-    lines = [f"Started from {card['starts_from']}."] if card["model"] in STARTS else []
+    if card.get("note"):
+        lines = [card["note"]]
+    else:
+        lines = [f"Started from {card['starts_from']}."] if card["model"] in STARTS else []
     if "stages" in card:
         stages = " and ".join(f"`{name}` {version}" for name, version in card["stages"].items())
         lines.append(f"Measured with both stages together: {stages}; the version above stands for both.")
@@ -143,6 +146,8 @@ def _what(card: Mapping[str, Any]) -> str:
 def _gate_table(measured: Mapping[str, Mapping[str, Any]]) -> list[str]:
     def cell(figures: Mapping[str, Any], name: str) -> str:
         low, high = figures[f"{name}_ci"]
+        if figures[name] is None:
+            return "–"
         return f"{figures[name]:.3f} [{low:.3f}, {high:.3f}]"
 
     head = "| | patients | slices, with tumour | AUC [95 %] | sensitivity [95 %] | specificity [95 %] |"

@@ -100,5 +100,5 @@ def _check_better(shipped: Path, measured: dict[str, Any], split: dict[str, Any]
         raise InputError("the shipped weights were measured on other validation patients; use --force to replace them")
     name, deciding = ("AUC", "auc") if "auc" in measured["validation"] else ("mean validation Dice", "dice_mean")
     old, new = card["measured"]["validation"][deciding], measured["validation"][deciding]
-    if new <= old:
-        raise InputError(f"the shipped weights are better ({name} {old:.4f}, this run {new:.4f})")
+    if new is None or (old is not None and new <= old):
+        raise InputError(f"the shipped weights are better ({name} {old}, this run {new})")
