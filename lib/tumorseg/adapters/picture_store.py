@@ -38,8 +38,8 @@ LAYOUT = 1
 ORIGINALS = ".originals"
 TAG = "final"
 
-#: Called with how many pictures are done.
-Progress = Callable[[int], object]
+#: Called with how many pictures are done, of how many.
+Progress = Callable[[int, int], object]
 
 
 def write_store(pictures: PictureSet, folder: Path, progress: Progress | None = None) -> None:
@@ -59,7 +59,7 @@ def write_store(pictures: PictureSet, folder: Path, progress: Progress | None = 
         if picture.labelled:
             write_label(folder, entry["image"], image, label_map(picture, values), values)
         if progress is not None:
-            progress(done)
+            progress(done, len(pictures))
     ids = [entry["image"] for entry in entries]
     if len(set(ids)) < len(ids):
         twice = next(name for name in ids if ids.count(name) > 1)

@@ -61,7 +61,7 @@ def import_pictures(
         skip_bad: leave out the pictures with which something is wrong, instead of refusing the whole.
         strict: refuse the whole also for what could be taken (an outline outside its picture, an empty mask).
         dry_run: do everything but write.
-        progress: called with how many pictures are done.
+        progress: called with how many pictures are done, of how many.
 
     Raises:
         InputError: something is wrong with a file, which it names; nothing is written.

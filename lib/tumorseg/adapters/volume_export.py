@@ -56,7 +56,7 @@ def export_volumes(format: str, source: Path, target: Path, progress: Progress |
             write(source, entry, label, folder)
             labelled += label is not None
             if progress is not None:
-                progress(done)
+                progress(done, len(entries))
     return Transfer(target, len(entries), labelled, notes=tuple(notes))
 
 

@@ -61,12 +61,12 @@ def import_volumes(
     if dry_run:
         for done, name in enumerate(cases.patients, start=1):
             entries += _usable(cases, name, skip_bad, left_out)
-            _tell(progress, done)
+            _tell(progress, done, len(cases.patients))
     else:
         with staged(target) as folder:
             for done, name in enumerate(cases.patients, start=1):
                 entries += [_write(cases, case, folder) for case in _usable(cases, name, skip_bad, left_out)]
-                _tell(progress, done)
+                _tell(progress, done, len(cases.patients))
             if not entries:
                 raise InputError(f"{source} holds no case that could be imported; the first: {left_out[0]}")
             value = {"tumorseg": LAYOUT, "volumes": entries}
@@ -75,9 +75,9 @@ def import_volumes(
     return Transfer(target, len(entries), labelled, {}, tuple(left_out), written=not dry_run)
 
 
-def _tell(progress: Progress | None, done: int) -> None:
+def _tell(progress: Progress | None, done: int, total: int) -> None:
     if progress is not None:
-        progress(done)
+        progress(done, total)
 
 
 def _usable(cases: Any, name: str, skip_bad: bool, left_out: list[Problem]) -> list[Any]:

@@ -44,7 +44,7 @@ def export(
 
     with progress(f"exporting {format}:") as step:
         if holds_volumes(source):
-            report = export_volumes(format, source, target, lambda done: step(done, 0, f"{done} done"))
+            report = export_volumes(format, source, target, lambda done, total: step(done, total, f"{done} of {total}"))
         else:
             report = export_pictures(format, source, target)
     tell_report(report, f"exported as {format}", as_json)

@@ -64,8 +64,8 @@ def import_(
 
     with progress(f"importing {format}:") as step:
 
-        def tell(done: int) -> None:
-            step(done, 0, f"{done} done")
+        def tell(done: int, total: int) -> None:
+            step(done, total, f"{done} of {total}")
 
         if format in VOLUMES:
             from tumorseg.adapters.volume_store import import_volumes
