@@ -32,6 +32,8 @@ class StudyImage:
         channels: C names, for example ``("T1", "FLAIR", "T1Gd")``; ``""`` where nothing says what it is.
         modality: DICOM modality (``"MR"``, ``"CT"``, ``"US"``) or ``""`` when unknown.
         spacing_known: False for PNG, TIFF and the like; millimetres then mean pixels.
+        placed: False for a picture whose pixels may have a size but that has no place in the patient: no left and
+            right, and no thickness, so that it holds areas and no volumes.
         source: where it came from (path, series UIDs); for messages and provenance only.
         notes: what a reader should know about this image (a fallback taken, a warning), one sentence each.
     """
@@ -41,6 +43,7 @@ class StudyImage:
     channels: tuple[str, ...]
     modality: str = ""
     spacing_known: bool = True
+    placed: bool = True
     source: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -143,7 +146,9 @@ class Detections:
             if instance.label not in self.labels:
                 raise InputError(f"expected one of the classes {sorted(self.labels)}, got {instance.label!r}")
             if any(s.start < 0 or s.stop > n for s, n in zip(instance.region, self.grid.shape, strict=True)):
-                raise InputError(f"a mask at {instance.origin} of {instance.mask.shape} is not inside {self.grid.shape}")
+                raise InputError(
+                    f"a mask at {instance.origin} of {instance.mask.shape} is not inside {self.grid.shape}"
+                )
         ordered = sorted(self.instances, key=lambda instance: -instance.score)
         object.__setattr__(self, "instances", tuple(ordered))
         object.__setattr__(self, "labels", MappingProxyType(dict(self.labels)))

@@ -111,10 +111,13 @@ def _preference(series: SeriesEntry) -> tuple[bool, int]:
 
 
 def _write_nrrd(path: Path, image: StudyImage) -> None:
-    """Write the first channel as uncompressed NRRD in LPS."""
+    """Write the first channel, or the colours of a picture, as uncompressed NRRD in LPS."""
+    import numpy as np
     import SimpleITK as sitk
 
-    volume = sitk.GetImageFromArray(image.voxels[0])
+    colour = not image.placed and len(image.voxels) > 1
+    voxels = np.moveaxis(image.voxels, 0, -1) if colour else image.voxels[0]
+    volume = sitk.GetImageFromArray(voxels, isVector=colour)
     volume.SetSpacing(image.grid.spacing)
     volume.SetDirection(image.grid.direction.ravel().tolist())
     volume.SetOrigin(image.grid.origin.tolist())

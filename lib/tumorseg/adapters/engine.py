@@ -91,7 +91,8 @@ class Engine:
             prediction = regrid(found, displayed)
         done = time.perf_counter()
         found_here = prediction.detections
-        lesions = measure(found_here, spacing_known=image.spacing_known) if found_here is not None else ()
+        known = {"spacing_known": image.spacing_known, "placed": image.placed}
+        lesions = measure(found_here, **known) if found_here is not None else ()
         data, extension = _file(prediction.segmentation, lesions, wanted)
         steps = {"pre": seen - begin, "infer": done - seen, "write": time.perf_counter() - done}
         params = _params(model, prediction, steps)

@@ -53,20 +53,20 @@ def finder(model: Model, boxes: Path | None, asked: Mapping[str, Any]) -> Callab
     return lambda image, step: model.predict(image, progress=step)
 
 
-def lesions_of(answer: Prediction, spacing_known: bool) -> tuple[Lesion, ...] | None:
+def lesions_of(answer: Prediction, image: StudyImage) -> tuple[Lesion, ...] | None:
     """Measure what was found; None for a model that finds no single objects."""
     if answer.detections is None:
         return None
     from tumorseg.models.lesions import measure
 
-    return measure(answer.detections, spacing_known=spacing_known)
+    return measure(answer.detections, spacing_known=image.spacing_known, placed=image.placed)
 
 
 def described(lesion: Lesion) -> str:
     """Say one lesion in a line."""
     first, last = (lesion.slices[0] + 1, lesion.slices[-1] + 1) if lesion.slices else (0, 0)
     where = f"slice {first}" if first == last else f"slices {first} to {last}"
-    if lesion.volume_ml is None or lesion.longest_diameter_mm is None:
-        return f"{lesion.label}, score {lesion.score:.2f}: {lesion.voxels} pixels, {where}"
-    size = f"{lesion.volume_ml:.2f} mL, longest diameter {lesion.longest_diameter_mm:.1f} mm"
+    size = f"{lesion.voxels} pixels" if lesion.volume_ml is None else f"{lesion.volume_ml:.2f} mL"
+    if lesion.longest_diameter_mm is not None:
+        size += f", longest diameter {lesion.longest_diameter_mm:.1f} mm"
     return f"{lesion.label}, score {lesion.score:.2f}: {size}, {where}"

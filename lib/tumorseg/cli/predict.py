@@ -112,7 +112,7 @@ def predict(
     shown = replace(image, notes=answer.notes)
     if out is not None:
         write_segmentation(out, found, shown, caption=f"{answer.model} {answer.version}")
-    lesions = lesions_of(answer, image.spacing_known)
+    lesions = lesions_of(answer, image)
     if boxes is not None and lesions is not None:
         about = {"input": [str(path) for path in inputs], "model": answer.model, "version": answer.version}
         write_findings(boxes, lesions, **about, notes=list(answer.notes))
@@ -179,7 +179,8 @@ def _report(
         return
     for text in answer.notes:
         note(f"note: {text}")
-    size = f"{result['volume_ml']} mL" if image.spacing_known else f"{result['voxels']} pixels (no spacing in the file)"
+    why = "a picture has no volume" if image.spacing_known else "no spacing in the file"
+    size = f"{result['voxels']} pixels ({why})" if result["volume_ml"] is None else f"{result['volume_ml']} mL"
     where = f"in {result['slices_touched']} of {result['slices']} slices"
     typer.echo(f"tumour: {size}, {where}" if result["voxels"] else "no tumour found")
     for lesion in lesions or ():
@@ -192,7 +193,7 @@ def _numbers(found: Segmentation, image: StudyImage) -> dict[str, Any]:
     import numpy as np
 
     def volume(voxels: int) -> float | None:
-        return round(voxels * image.grid.voxel_volume / 1000, 2) if image.spacing_known else None
+        return round(voxels * image.grid.voxel_volume / 1000, 2) if image.spacing_known and image.placed else None
 
     labels = {name: int(np.count_nonzero(found.voxels == value)) for name, value in found.labels.items()}
     total = int(np.count_nonzero(found.voxels))

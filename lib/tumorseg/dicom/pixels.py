@@ -131,11 +131,22 @@ def _decoder(pixels: PixelFormat) -> Callable[[bytes], NDArray[Any]]:
     if pixels.syntax == RLELossless:
         dtype = np.dtype(f"<u{pixels.allocated // 8}")
         return lambda raw: np.frombuffer(imagecodecs.dicomrle_decode(raw, dtype), dtype)
-    if pixels.syntax not in _DECODERS:
+    return codec(pixels.syntax)
+
+
+def codec(syntax: str) -> Callable[[bytes], NDArray[Any]]:
+    """Return the function that decodes one JPEG frame of a transfer syntax.
+
+    Raises:
+        InputError: there is none.
+    """
+    import imagecodecs
+
+    if syntax not in _DECODERS:
         raise InputError(
-            f"transfer syntax {UID(pixels.syntax).name} cannot be decoded; convert the series, e.g. with dcmdjpeg"
+            f"transfer syntax {UID(syntax).name} cannot be decoded; convert the series, e.g. with dcmdjpeg"
         )
-    decode: Callable[[bytes], NDArray[Any]] = getattr(imagecodecs, _DECODERS[pixels.syntax])
+    decode: Callable[[bytes], NDArray[Any]] = getattr(imagecodecs, _DECODERS[syntax])
     return decode
 
 

@@ -121,10 +121,10 @@ def _choose_reference(pool: Sequence[Candidate], names: Sequence[str], everythin
         same = [candidate for candidate in pool if candidate.verdict.channel == name]
         if same:
             return max(same, key=lambda one: (one.usable, _certain(one), _axial(one), *_amount(one)))
+    wanted = ", ".join(filter(None, names or SEQUENCES)) or "a picture"
     reasons = "; ".join(f"{one.series.name}: {one.verdict.reason}" for one in everything[:6])
     raise InputError(
-        f"{len(everything)} series are mixed here and none is recognised as {', '.join(names)} ({reasons}); "
-        "give one series alone"
+        f"{len(everything)} series are mixed here and none is recognised as {wanted} ({reasons}); give one series alone"
     )
 
 

@@ -12,6 +12,7 @@ from tumorseg.dicom.pixels import read_voxels
 from tumorseg.dicom.preflight import raise_errors
 from tumorseg.dicom.select import Candidate, Selection, in_same_frame, select_series
 from tumorseg.dicom.stack import stack_grid
+from tumorseg.dicom.stills import choose_still, read_still
 from tumorseg.errors import InputError
 from tumorseg.geometry import Grid, resample
 from tumorseg.types import StudyImage
@@ -28,7 +29,7 @@ _COVERAGE_POINTS = 12
 def read_dicom(
     series: Sequence[SeriesHeader], *, channels: Sequence[str] | None = None, reference: str | None = None
 ) -> StudyImage:
-    """Read series of one study as one image.
+    """Read series of one study as one image: a volume, or an ultrasound still as a picture.
 
     Args:
         series: headers, see :func:`tumorseg.dicom.headers.read_headers`.
@@ -38,18 +39,22 @@ def read_dicom(
             where it is none of the wanted. None: FLAIR, else the first sequence found.
 
     Returns:
-        The image. ``source`` holds ``study_uid``, ``patient_id``, ``frame_of_reference_uid``, ``series_uid`` (of the
-        reference), ``series_uids`` (one a channel) and ``slices``: (SOPInstanceUID, frame number from 1) of the
-        reference series, in order of k.
+        The image; an ultrasound still as :mod:`tumorseg.dicom.stills` says. ``source`` holds ``study_uid``,
+        ``patient_id``, ``frame_of_reference_uid``, ``series_uid`` (of the reference), ``series_uids`` (one a channel)
+        and ``slices``: (SOPInstanceUID, frame number from 1) of the reference series, in order of k.
 
     Raises:
         InputError: several studies, series that cannot be told apart, a series that is not one volume (mixed,
-            missing or duplicate slices, colour), another modality than MR where MR sequences are asked for, damage.
+            missing or duplicate slices, colour), several ultrasound stills, another modality than MR where MR sequences
+            are asked for, damage.
         NotFoundError: there is no series ``reference``.
     """
     if not series:
         raise InputError("expected a DICOM series, got none")
     _require_one_study(series)
+    still = choose_still(series, channels, reference)
+    if still is not None:
+        return read_still(still, *_left_out(still, series))
     selection = select_series(series, channels, reference)
     for candidate in _chosen(selection):
         raise_errors(candidate.series, candidate.findings)
@@ -94,6 +99,10 @@ def read_displayed(
         InputError: as :func:`read_dicom`; also when the displayed series is not one volume.
         NotFoundError: there is no series ``displayed``.
     """
+    still = choose_still(series, channels, displayed)
+    if still is not None:
+        picture = read_still(still)
+        return picture, picture.grid
     shown = select_series(series, (), displayed).reference
     raise_errors(shown.series, shown.findings)
     try:
@@ -111,6 +120,12 @@ def _require_one_study(series: Sequence[SeriesHeader]) -> None:
     if len(studies) > 1:
         listed = ", ".join(f"patient {patient or '?'} study {uid or '?'}" for patient, uid in sorted(studies)[:6])
         raise InputError(f"expected one study, got {len(studies)}: {listed}; give the folder of one of them")
+
+
+def _left_out(still: SeriesHeader, series: Sequence[SeriesHeader]) -> list[str]:
+    """Say which other series are not looked at."""
+    names = ", ".join(one.name for one in series if one is not still)
+    return [f"Left out beside the ultrasound picture: {names}."] if names else []
 
 
 def _chosen(selection: Selection) -> list[Candidate]:

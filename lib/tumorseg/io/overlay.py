@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from tumorseg.errors import InputError
-from tumorseg.geometry import Grid, Reorientation, to_axial
+from tumorseg.geometry import Reorientation, to_axial
 from tumorseg.io.nrrd_write import label_voxels, named_labels
 from tumorseg.io.palette import colour
 from tumorseg.types import FLAIR, Segmentation, StudyImage
@@ -89,7 +89,7 @@ def overlay_sheet(
     for label_map in (segmentation, truth):
         if label_map is not None and label_map.grid.shape != image.grid.shape:
             raise InputError(f"expected a label map on the image's grid {image.grid.shape}, got {label_map.grid.shape}")
-    view = _view(image.grid, image.spacing_known)
+    view = _view(image)
     labels = view.tiles(label_voxels(segmentation))
     true = view.tiles(truth.voxels > 0) if truth is not None else np.zeros(labels.shape, dtype=bool)
     name = FLAIR if FLAIR in image.channels else image.channels[0]
@@ -105,10 +105,12 @@ def overlay_sheet(
     return buffer.getvalue()
 
 
-def _view(grid: Grid, oriented: bool) -> _View:
-    if not oriented:
+def _view(image: StudyImage) -> _View:
+    grid = image.grid
+    if not (image.spacing_known and image.placed):
         keep = Reorientation((0, 1, 2), (False, False, False))
-        return _View(keep, 0, False, (1.0, 1.0), ("", "", "", ""), "", False)
+        sides = (grid.spacing[1], grid.spacing[0]) if image.spacing_known else (1.0, 1.0)
+        return _View(keep, 0, False, sides, ("", "", "", ""), "", False)
     reorient = to_axial(grid)
     turned = reorient.grid(grid)
     steps = turned.spacing[::-1]  # mm along the array axes: S, P, L
@@ -219,12 +221,14 @@ def _legend(
     lines = [_Line(caption, 24)]
     for name, value in named_labels(segmentation).items():
         voxels = int(count[value]) if value < len(count) else 0
-        amount = _millilitres(voxels * image.grid.voxel_volume) if image.spacing_known else f"{voxels:,} pixels"
+        amount = f"{voxels:,} pixels"
+        if image.spacing_known and image.placed:
+            amount = _millilitres(voxels * image.grid.voxel_volume)
         lines.append(_Line(f"{name}: {amount}" if voxels else f"{name}: none", 18, swatch=colour(value)))
     found = f"tumour in {touched} of {total} slices" if touched else "no tumour found"
     shown_text = f"{shown} shown" if touched else f"{shown} of {total} slices shown, evenly spaced"
     detail = [found, shown_text, " ".join(part for part in (view.plane, channel) if part)]
-    if image.spacing_known:
+    if image.spacing_known and image.placed:
         detail.append("patient's left on the right" if view.plane != "sagittal" else "front of the patient on the left")
     lines.append(_Line("  ·  ".join(part for part in detail if part), 16, FAINT if touched else INK))
     return lines + [_Line(note, 14, FAINT) for note in image.notes]

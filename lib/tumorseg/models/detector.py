@@ -55,7 +55,7 @@ class DetectorSpec:
         labels: class name -> value, in the order of the network's classes.
         backbone: of :data:`tumorseg.networks.maskrcnn.BACKBONES`.
         modalities: DICOM modalities it may be shown; images that do not say theirs are taken.
-        preference: sequences, the first that is there is looked at.
+        preference: sequences, the first that is there is looked at; ``("",)`` for a picture, which has none.
         side: pixels of the network's square input.
         mirror: whether the mirror image is looked at too.
         options: thresholds where a request names none.

@@ -30,7 +30,7 @@ class Lesion:
         box: the same box in the patient, LPS mm (pixels, where there is no spacing).
         slices: indices k of the slices in which the mask has voxels, ascending.
         voxels: number of voxels in the mask.
-        volume_ml: their volume; None where the spacing is not known.
+        volume_ml: their volume; None where the spacing is not known, or the image is a picture without thickness.
         longest_diameter_mm: largest distance between two points of the mask's border in space: the "maximum 3D
             diameter" of IBSI (Zwanenburg et al., Radiology 295, 2020), whose points lie halfway between a voxel of the
             mask and its neighbour outside. None where the spacing is not known.
@@ -50,15 +50,15 @@ class Lesion:
     slice_diameter_mm: float | None
 
 
-def measure(detections: Detections, *, spacing_known: bool = True) -> tuple[Lesion, ...]:
-    """Measure every instance, the most certain first; millimetres only where they mean something."""
+def measure(detections: Detections, *, spacing_known: bool = True, placed: bool = True) -> tuple[Lesion, ...]:
+    """Measure every instance, the most certain first; millimetres and millilitres only where they mean something."""
     return tuple(
-        _measured(instance, detections.grid, detections.labels[instance.label], spacing_known)
+        _measured(instance, detections.grid, detections.labels[instance.label], spacing_known, placed)
         for instance in detections.instances
     )
 
 
-def _measured(instance: Instance, grid: Grid, value: int, spacing_known: bool) -> Lesion:
+def _measured(instance: Instance, grid: Grid, value: int, spacing_known: bool, placed: bool) -> Lesion:
     voxels = int(np.count_nonzero(instance.mask))
     slices = np.flatnonzero(instance.mask.any(axis=(1, 2))) + instance.origin[0]
     return Lesion(
@@ -69,7 +69,7 @@ def _measured(instance: Instance, grid: Grid, value: int, spacing_known: bool) -
         box=oriented_box(grid, instance.box),
         slices=tuple(int(k) for k in slices),
         voxels=voxels,
-        volume_ml=voxels * grid.voxel_volume / 1000 if spacing_known else None,
+        volume_ml=voxels * grid.voxel_volume / 1000 if spacing_known and placed else None,
         longest_diameter_mm=longest_diameter(instance.mask, grid) if spacing_known else None,
         slice_diameter_mm=slice_diameter(instance.mask, grid) if spacing_known else None,
     )

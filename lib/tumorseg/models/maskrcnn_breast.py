@@ -12,6 +12,7 @@ SPEC = DetectorSpec(
     description="Mask R-CNN for breast ultrasound: benign and malignant lesions",
     labels=(("benign", 1), ("malignant", 2)),
     modalities=("US",),
+    preference=("",),  # ultrasound has no sequences: the picture itself
     options=DetectionOptions(score=0.5),
 )
 
