@@ -18,8 +18,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from tumorseg.evaluation.numbers import shown
 from tumorseg.evaluation.published import published
-from tumorseg.evaluation.store import read_store
+from tumorseg.evaluation.store import Stored, read_store
 from tumorseg.evaluation.systems_table import LONG_HEAD, SHORT_HEAD, SOURCE_HEAD, long_rows, short_rows, source_rows
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -55,8 +56,9 @@ def accuracy() -> str:
     cards = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(CARDS.glob("*.json"))]
     if not cards:
         return "*No weights have been published in this checkout yet (`tumorseg publish`).*\n"
+    stored = {(one.model, one.version, one.subset): one for one in read_store(RESULTS)}
     ours = [
-        (f"`{card['model']}`, {subset}", *_measured(found))
+        (f"`{card['model']}`, {subset}", *_measured(found, stored.get((card["model"], card["version"], subset))))
         for card in cards
         for subset, found in card["measured"].items()
         if "dice_median" in found  # detectors and classifiers are measured otherwise: see systems
@@ -65,7 +67,11 @@ def accuracy() -> str:
     return markdown(head, [*ours, *others])
 
 
-def _measured(found: dict[str, Any]) -> Row:
+def _measured(found: dict[str, Any], stored: Stored | None) -> Row:
+    """Return the cells of one row, from the stored lines where there are some, so that all tables say the same."""
+    if stored is not None:
+        figures = (shown(stored.figures["dice_mean"]), shown(stored.figures["dice_median"]))
+        return (str(stored.count), *figures, "{} / {}".format(*stored.pairs["false_positive_slices"]))
     mean = f"{found['dice_mean']:.3f} [{found['dice_ci'][0]:.3f}, {found['dice_ci'][1]:.3f}]"
     middle = f"{found['dice_median']:.3f} [{found['dice_median_ci'][0]:.3f}, {found['dice_median_ci'][1]:.3f}]"
     return (str(found["patients"]), mean, middle, f"{found['false_positive_slices']} / {found['empty_slices']}")

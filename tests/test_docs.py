@@ -88,7 +88,7 @@ def test_tables_are_filled_from_their_sources(tmp_path: Path) -> None:
         '{"patients": 3, "dice_mean": 0.5, "dice_ci": [0.25, 0.75], "dice_median": 0.6, "dice_median_ci": [0.4, 0.8],'
     )
     measured += ' "empty_slices": 40, "false_positive_slices": 2}'
-    (tmp_path / "some.json").write_text(f'{{"model": "some", "measured": {{"test": {measured}}}}}')
+    (tmp_path / "some.json").write_text(f'{{"model": "some", "version": "v", "measured": {{"test": {measured}}}}}')
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- table:accuracy -->\n| old |\n<!-- /table:accuracy -->\nafter\n")
     assert tables.fill(page, write=True)
