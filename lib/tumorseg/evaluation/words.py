@@ -51,7 +51,7 @@ MEANINGS: dict[str, str] = {
     "coco_map": "Mean over ten overlaps from 0.50 to 0.95: how exactly the boxes lie.",
     "ap50_lesion": "As mAP@0.5, asking only whether there is a lesion.",
     "iou_matched": "Mean overlap of the detections that are right with what they found, at the operating threshold.",
-    "precision": "Part of the detections that are right, at the operating threshold.",
+    "precision": "Part of what was found, or passed on, that is right, at the operating threshold.",
     "recall": "Part of the annotated objects that are found, at the operating threshold.",
     "f1": "Harmonic mean of the two.",
     "dice_mean": "Overlap of everything outlined with everything annotated, mean over the pictures or patients that "
