@@ -31,6 +31,13 @@ def save(path: Path, pixels: np.ndarray, **options: int) -> Picture:
     return Picture(path.name, path, pixels.shape[1], pixels.shape[0])
 
 
+def mask_of(*boxes: tuple[int, int, int, int]) -> np.ndarray:
+    mask = np.zeros((80, 96), bool)
+    for x0, y0, x1, y1 in boxes:
+        mask[y0:y1, x0:x1] = True
+    return mask
+
+
 def one(tmp_path: Path, *regions: Region) -> PictureSet:
     return PictureSet(tmp_path, "test", [replace(save(tmp_path / "a.png", scene(0)), regions=regions)])
 
@@ -47,6 +54,8 @@ def one(tmp_path: Path, *regions: Region) -> PictureSet:
         (Region("tumor", (SQUARE * 0.05 + 5,)), ["covers_no_pixel"]),
         (Region("tumor", box=np.array([90, 70, 99, 82.0])), ["out_of_bounds"]),
         (Region("tumor", mask=np.zeros((80, 96), bool)), ["covers_no_pixel"]),
+        (Region("tumor", mask=mask_of((10, 10, 40, 40), (39, 41, 40, 42))), []),  # a lone pixel
+        (Region("tumor", mask=mask_of((10, 10, 40, 40), (60, 10, 70, 20))), ["several_parts"]),
     ],
 )
 def test_outlines(region: Region, kinds: list[str], tmp_path: Path) -> None:

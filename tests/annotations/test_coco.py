@@ -83,8 +83,8 @@ def test_run_lengths_are_those_of_the_reference(seed: int) -> None:
     mask = rng.random(rng.integers(1, 30, 2)) < rng.random()
     ours = encode(mask)
     np.testing.assert_array_equal(reference.decode(ours).astype(bool), mask)
-    np.testing.assert_array_equal(decode(ours), mask)
-    np.testing.assert_array_equal(decode(uncompressed(mask)), mask)
+    np.testing.assert_array_equal(decode(ours, mask.shape), mask)
+    np.testing.assert_array_equal(decode(uncompressed(mask), mask.shape), mask)
 
 
 def test_what_we_write_is_read_by_the_reference(tmp_path: Path) -> None:
@@ -146,6 +146,9 @@ def test_pictures_beside_their_json(tmp_path: Path) -> None:
         ({"segmentation": [["a", 1, 5, 5, 3, 3]]}, "expected a polygon"),
         ({"segmentation": {"size": [16, 20], "counts": [5, 5]}}, "counts 10 pixels"),
         ({"segmentation": {"size": [4, 4], "counts": [16]}}, "a mask of 4 x 4"),
+        ({"segmentation": {"size": [16, 20], "counts": "~~~~~~~~~~"}}, "run-length"),
+        ({"segmentation": {"size": [10**9, 10**9], "counts": "1"}}, "a mask of 1000000000 x"),
+        ({"segmentation": True}, "expected a segmentation"),
         ({"segmentation": {"counts": [16]}}, "lacks or misspells 'size'"),
         ({"bbox": [1, 1, 0, 4]}, "encloses nothing"),
         ({"bbox": [1, 1, 4]}, "expected a bbox"),
@@ -169,7 +172,9 @@ def without(key: str) -> Callable[[dict[str, Any]], None]:
     ("change", "says"),
     [
         (lambda value: value["images"].clear(), "lists no images"),
-        (lambda value: value["images"][0].pop("file_name"), "lacks file_name"),
+        (lambda value: value["images"][0].pop("file_name"), "lacks an id or a file_name"),
+        (lambda value: value["images"][0].update(id=[7]), "lacks an id or a file_name"),
+        (lambda value: value["annotations"][0].update(image_id={}), "which is not listed"),
         (lambda value: value["images"][0].update(width=21), r"0\.png: is 20 x 16 pixels, .* says 21 x 16"),
         (lambda value: value["images"][0].update(file_name="1.png"), r"1\.png: annotated, but there is no such file"),
         (lambda value: value["annotations"].append({"id": 1, "image_id": 99}), "of image 99, which is not listed"),

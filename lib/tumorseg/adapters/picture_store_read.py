@@ -13,11 +13,11 @@ from tumorseg.adapters.labels import LabelStore
 from tumorseg.adapters.picture_store import FILE, LAYOUT, TAG, labels_of
 from tumorseg.adapters.sources import PICTURE_SUFFIXES, FileSource, suffix_of
 from tumorseg.annotations.as_json import picture_from_json
-from tumorseg.annotations.collect import Problems, size_on_disk
+from tumorseg.annotations.collect import Problems, is_below, size_on_disk
 from tumorseg.annotations.json_file import as_object, load_json
 from tumorseg.annotations.label_map import label_map, label_values, traced_regions
 from tumorseg.annotations.types import Picture, PictureSet
-from tumorseg.errors import InputError, NotFoundError
+from tumorseg.errors import InputError, NotFoundError, TumorSegError
 from tumorseg.geometry import Grid, resample
 
 if TYPE_CHECKING:
@@ -40,11 +40,23 @@ def read(path: Path) -> PictureSet:
     value = as_object(load_json(path / FILE), path / FILE, "a data store")
     if value.get("tumorseg") != LAYOUT or "pictures" not in value:
         raise InputError(f"{path / FILE} has layout {value.get('tumorseg')}; expected {LAYOUT} with pictures")
+    try:
+        return _read(path, value)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        if isinstance(error, TumorSegError):
+            raise
+        # Only our own import writes it, so there is no telling what a damaged one was meant to say.
+        raise InputError(f"{path / FILE} is damaged ({error!r}); restore it, or import the set again") from error
+
+
+def _read(path: Path, value: dict[str, Any]) -> PictureSet:
     problems, labels = Problems(), labels_of(path)
     known: dict[str, int] = label_values(tuple(value["labels"]))
     pictures = []
     for entry in value["pictures"]:
         picture = picture_from_json(entry, path / entry["file"])
+        if not is_below(path, picture.path):
+            raise InputError(f"{path / FILE} names {entry['file']}, which is not in this folder")
         if size_on_disk(picture.path, problems) is not None:
             pictures.append(_as_it_is_now(picture, entry["image"], labels, known, problems))
     source = FileSource(path)

@@ -33,7 +33,7 @@ def picture_from_json(value: Mapping[str, Any], path: Path) -> Picture:
         path=path,
         width=value["width"],
         height=value["height"],
-        regions=tuple(_region_from_json(region) for region in value["regions"]),
+        regions=tuple(_region_from_json(region, (value["height"], value["width"])) for region in value["regions"]),
         patient=value["patient"],
         attributes=value["attributes"],
         labelled=value["labelled"],
@@ -52,11 +52,11 @@ def _region_to_json(region: Region) -> dict[str, Any]:
     }
 
 
-def _region_from_json(value: Mapping[str, Any]) -> Region:
+def _region_from_json(value: Mapping[str, Any], shape: tuple[int, int]) -> Region:
     return Region(
         label=value["label"],
         polygons=tuple(np.array(polygon, float) for polygon in value["polygons"]),
-        mask=None if value["mask"] is None else decode(value["mask"]),
+        mask=None if value["mask"] is None else decode(value["mask"], shape),
         box=None if value["box"] is None else np.array(value["box"], float),
         attributes=value["attributes"],
         shape=value["shape"],

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tumorseg.annotations.collect import Problems
 from tumorseg.annotations.crossings import crosses_itself
+from tumorseg.annotations.outline import bounds_of_mask
+from tumorseg.annotations.trace import parts
 from tumorseg.annotations.types import Picture, PictureSet, Problem, Region
 from tumorseg.errors import InputError
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 #: An outline may reach this far over the edge of a picture before it is worth a word, pixels: a click on the border.
 BORDER_SLACK = 1.0
+#: Parts of a mask that lie apart are worth a word when the box grows by more than this; lone pixels are common.
+MAX_GROWTH = 1.1
 
 
 def check_pictures(pictures: PictureSet, labels: Sequence[str] | None = None) -> PictureSet:
@@ -60,6 +68,18 @@ def _check_region(picture: Picture, number: int, region: Region, problems: Probl
         problems.soft(picture.path, "self_intersecting", f"the outline of {where} crosses itself")
     if not region.bitmap(picture.height, picture.width).any():
         problems.soft(picture.path, "covers_no_pixel", f"{where} covers no pixel of {size}")
+    if region.mask is not None and _growth(region.mask) > MAX_GROWTH:
+        text = f"the mask of {where} has parts that lie apart; a detector counts them as one object with one box"
+        problems.soft(picture.path, "several_parts", text)
+
+
+def _growth(mask: NDArray[np.bool_]) -> float:
+    """Return by how much the box of a mask is longer than the box of its largest part; 1 where there is one part."""
+    found = parts(mask)
+    if len(found) < 2:
+        return 1.0
+    whole, largest = bounds_of_mask(mask), bounds_of_mask(max(found, key=np.count_nonzero))
+    return float(((whole[2:] - whole[:2]) / (largest[2:] - largest[:2])).max())
 
 
 def _inside(box: tuple[float, float, float, float], picture: Picture) -> bool:

@@ -95,16 +95,19 @@ def _is_coco(file: Path) -> bool:
     return isinstance(value, dict) and all(isinstance(value.get(name), list) for name in ("images", "annotations"))
 
 
+def _is_id(value: Any) -> bool:
+    return isinstance(value, (int, str)) and not isinstance(value, bool)
+
+
 def _value(file: Path) -> dict[str, Any]:
     value = as_object(load_json(file), file, "COCO annotations")
     for name in _LISTS:
         for item in as_list(value.get(name), file, name):
             as_object(item, file, f"an entry of {name}")
-    for name, members in {"images": ("id", "file_name"), "categories": ("id", "name")}.items():
+    for name, text in {"images": "file_name", "categories": "name"}.items():
         for item in value[name]:
-            missing = [member for member in members if member not in item]
-            if missing:
-                raise InputError(f"{file}: an entry of {name} lacks {', '.join(missing)}: {str(item)[:80]}")
+            if not _is_id(item.get("id")) or not isinstance(item.get(text), str) or not Path(item[text]).name:
+                raise InputError(f"{file}: an entry of {name} lacks an id or a {text}: {str(item)[:80]}")
     if not value["images"]:
         raise InputError(f"{file} lists no images; expected annotated pictures")
     return value
@@ -132,12 +135,12 @@ def _by_image(file: Path, value: Mapping[str, Any], problems: Problems) -> dict[
     found: dict[Any, list[_Named]] = defaultdict(list)
     for item in value["annotations"]:
         image, category = item.get("image_id"), item.get("category_id")
-        if image not in images:
+        if not _is_id(image) or image not in images:
             problems.hard(
                 file, "missing_picture", f"annotation {item.get('id')} is of image {image}, which is not listed"
             )
         else:
-            found[image].append((names.get(category), item))
+            found[image].append((names.get(category) if _is_id(category) else None, item))
     return found
 
 
@@ -192,13 +195,11 @@ def read_region(label: str, item: Mapping[str, Any], size: tuple[int, int]) -> R
     polygons: tuple[Any, ...] = ()
     mask = None
     if isinstance(outline, Mapping):
-        mask = decode(outline)
-        if mask.shape != (size[1], size[0]):
-            raise InputError(
-                f"a mask of {mask.shape[1]} x {mask.shape[0]} pixels on a picture of {size[0]} x {size[1]}"
-            )
-    else:
+        mask = decode(outline, (size[1], size[0]))
+    elif isinstance(outline, list):
         polygons = tuple(_polygon(points) for points in outline)
+    else:
+        raise InputError(f"expected a segmentation as polygons or a run-length object, got {outline!r}")
     if mask is None and not polygons and box is None:
         raise InputError("it has neither segmentation nor bbox; remove it or draw it")
     attributes = {key: value for key, value in item.items() if key not in PLACE}

@@ -16,7 +16,7 @@ KINDS: dict[str, str] = {
     "out_of_bounds": "an outline that leaves the picture",
     "self_intersecting": "an outline that crosses itself",
     "covers_no_pixel": "an outline between the pixels' centres",
-    "several_parts": "one mask file of several separate parts",
+    "several_parts": "a mask of parts that lie apart",
     "label_changed": "a label that differs from the outlines it was imported with",
     "label_removed": "a label that was deleted since the import",
     "picture_added": "a picture that came after the import",

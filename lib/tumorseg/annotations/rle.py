@@ -21,21 +21,23 @@ def encode(mask: NDArray[np.bool_]) -> dict[str, Any]:
     return {"size": [int(size) for size in packed["size"]], "counts": packed["counts"].decode("ascii")}
 
 
-def decode(packed: Mapping[str, Any]) -> NDArray[np.bool_]:
-    """Return the ``(H, W)`` mask of a run-length object; ``counts`` is a text or a list, columns first.
+def decode(packed: Mapping[str, Any], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return the mask of a run-length object for a picture of ``shape`` (H, W); columns come first.
 
     Raises:
-        InputError: the counts do not fill the size, or are none.
+        InputError: it is of another size (nothing is allocated then), or the counts do not fill it.
     """
     from pycocotools import mask as coco
 
     try:
         height, width = (int(size) for size in packed["size"])
         counts = packed["counts"]
+        if (height, width) != shape:
+            raise InputError(f"a mask of {width} x {height} pixels on a picture of {shape[1]} x {shape[0]}")
         if isinstance(counts, list):
             return _from_list(counts, height, width)
         mask = coco.decode({"size": [height, width], "counts": str(counts).encode("ascii")})
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"a run-length mask lacks or misspells {error}; expected size [H, W] and counts") from error
