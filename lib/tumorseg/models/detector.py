@@ -178,7 +178,7 @@ def _instances(found: SliceDetections, k: int, box: Letterbox, names: list[str])
         if (corners[2:] - corners[:2] < 1).any():
             continue  # it lay in the zeros around the slice
         mask, (row, column) = paste(probability, corners, (box.height, box.width))
-        x0, y0, x1, y1 = corners
+        x0, y0, x1, y1 = _agreed(corners, mask, row, column)
         instances.append(
             Instance(
                 label=names[int(label) - 1],
@@ -189,6 +189,16 @@ def _instances(found: SliceDetections, k: int, box: Letterbox, names: list[str])
             )
         )
     return instances
+
+
+def _agreed(corners: NDArray[np.float64], mask: NDArray[np.bool_], row: int, column: int) -> NDArray[np.float64]:
+    """Halfway between the box that was regressed and the box around its mask: each errs its own way."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not rows.size:
+        return corners
+    around = [columns[0] + column, rows[0] + row, columns[-1] + 1 + column, rows[-1] + 1 + row]
+    agreed: NDArray[np.float64] = (corners + around) / 2
+    return agreed
 
 
 def paste(

@@ -20,3 +20,6 @@ def test_the_maps_are_those_of_pytorch(backbone, tmp_path, monkeypatch):
     assert list(ours) == list(theirs)
     for level, expected in theirs.items():
         assert torch.allclose(ours[level], expected, atol=1e-4 * float(expected.abs().max()))
+    larger = torch.rand(1, 3, 96, 96)  # the conversion that was kept is for another size
+    with torch.inference_mode():
+        assert OpenVinoPyramid(network, tmp_path / "w.safetensors", 96)(larger)["0"].shape[-1] == 24

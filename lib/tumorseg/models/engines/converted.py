@@ -43,7 +43,8 @@ def converted(core: ov.Core, weights: Path, name: str, make: Make, shape: tuple[
         make: called only when it has to be converted.
         shape: of the input, -1 where it varies.
     """
-    digest = hashlib.sha256(weights.read_bytes() + ov.__version__.encode() + name.encode()).hexdigest()[:24]
+    made_of = f"{ov.__version__} {name} {shape}".encode()
+    digest = hashlib.sha256(weights.read_bytes() + made_of).hexdigest()[:24]
     folder = cache_folder() / "openvino" / digest
     if not (folder / "model.xml").is_file():
         model = _convert(*make(), shape)

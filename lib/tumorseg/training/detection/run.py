@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 RECIPES: dict[str, DetectionConfig] = {
     # Planes are mixed, so a head may lie on any side.
-    "maskrcnn_brain": DetectionConfig(steps=1500, augment=PictureAugment(upside_down=0.5, invert=0.05)),
+    "maskrcnn_brain": DetectionConfig(steps=1200, augment=PictureAugment(upside_down=0.5, invert=0.05)),
     # The transducer is always on top: no vertical flip, and little rotation.
-    "maskrcnn_breast": DetectionConfig(steps=2400),
+    "maskrcnn_breast": DetectionConfig(steps=2000),
 }
 #: Slices of volumes as pictures: heads are upright and show the whole range of empty slices.
 VOLUMES = DetectionConfig(steps=1300, steps_per_epoch=100)
