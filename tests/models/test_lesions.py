@@ -89,3 +89,16 @@ def test_without_spacing_there_are_no_millimetres() -> None:
     (lesion,) = measure(found, spacing_known=False)
     assert lesion.voxels == 12
     assert lesion.volume_ml is lesion.longest_diameter_mm is lesion.slice_diameter_mm is None
+
+
+def test_a_picture_without_thickness_has_diameters_and_no_volume() -> None:
+    """Pixels of 0.2 x 0.25 mm in a slice that is 1 mm thick for form's sake: the depth is no part of the diameter."""
+    grid = Grid((1, 20, 20), np.diag([0.2, 0.25, 1.0, 1.0]))
+    found = Detections((instance(np.ones((1, 3, 4), dtype=bool)),), grid, {"tumor": 1})
+    (lesion,) = measure(found, placed=False)
+    assert lesion.volume_ml is None
+    # From the middle of the left edge's top pixel to that of the right edge's bottom one.
+    assert lesion.longest_diameter_mm == lesion.slice_diameter_mm == pytest.approx(np.hypot(4 * 0.2, 2 * 0.25))
+    (thick,) = measure(found)
+    assert thick.volume_ml == pytest.approx(12 * 0.2 * 0.25 / 1000)
+    assert thick.longest_diameter_mm > 1

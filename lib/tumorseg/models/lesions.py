@@ -33,7 +33,8 @@ class Lesion:
         volume_ml: their volume; None where the spacing is not known, or the image is a picture without thickness.
         longest_diameter_mm: largest distance between two points of the mask's border in space: the "maximum 3D
             diameter" of IBSI (Zwanenburg et al., Radiology 295, 2020), whose points lie halfway between a voxel of the
-            mask and its neighbour outside. None where the spacing is not known.
+            mask and its neighbour outside. Of a picture without thickness it is the next one. None where the spacing is
+            not known.
         slice_diameter_mm: the same within one slice, the largest over the slices: the longest diameter of RECIST 1.1
             (Eisenhauer et al., Eur J Cancer 45, 2009) in the plane of the image's slices. None as above.
     """
@@ -60,6 +61,8 @@ def measure(detections: Detections, *, spacing_known: bool = True, placed: bool 
 
 def _measured(instance: Instance, grid: Grid, value: int, spacing_known: bool, placed: bool) -> Lesion:
     voxels = int(np.count_nonzero(instance.mask))
+    # The slice of a picture is 1 mm thick only because a grid must be: its depth is no part of a distance.
+    longest = longest_diameter if placed else slice_diameter
     slices = np.flatnonzero(instance.mask.any(axis=(1, 2))) + instance.origin[0]
     return Lesion(
         label=instance.label,
@@ -70,7 +73,7 @@ def _measured(instance: Instance, grid: Grid, value: int, spacing_known: bool, p
         slices=tuple(int(k) for k in slices),
         voxels=voxels,
         volume_ml=voxels * grid.voxel_volume / 1000 if spacing_known and placed else None,
-        longest_diameter_mm=longest_diameter(instance.mask, grid) if spacing_known else None,
+        longest_diameter_mm=longest(instance.mask, grid) if spacing_known else None,
         slice_diameter_mm=slice_diameter(instance.mask, grid) if spacing_known else None,
     )
 
