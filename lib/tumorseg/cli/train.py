@@ -57,6 +57,12 @@ def train(
         str | None,
         typer.Option(metavar="NAME", show_default=False, help="Of a detector: lite0, resnet50 or resnet101."),
     ] = None,
+    also: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", show_default=False, help="Of a detector: mix in slices of these kaggle_3m patients."
+        ),
+    ] = None,
     preprocess: Annotated[
         str | None,
         typer.Option(metavar="NAME", show_default=False, help="Contrast of every slice: clahe, equalise or none."),
@@ -88,10 +94,10 @@ def train(
     spec = trainable(model)
     if isinstance(spec, DetectorSpec):
         refuse(epochs=epochs, minutes=minutes, preprocess=preprocess)
-        chosen = DetectorChoice(split, steps, batch, learning_rate, init, backbone, resume, seed, threads, device)
+        chosen = DetectorChoice(split, steps, batch, learning_rate, init, backbone, also, resume, seed, threads, device)
         train_pictures(spec, data, folder, chosen, as_json)
         return
-    refuse(steps=steps, backbone=backbone)
+    refuse(steps=steps, backbone=backbone, also=also)
     options = TrainOptions(
         split=split or "lgg",
         epochs=epochs,

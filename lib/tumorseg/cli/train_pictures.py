@@ -25,6 +25,7 @@ class DetectorChoice:
     learning_rate: float | None
     init: str | None
     backbone: str | None
+    also: Path | None
     resume: bool
     seed: int
     threads: int | None
@@ -52,6 +53,7 @@ def train_pictures(spec: DetectorSpec, data: Path, folder: Path, choice: Detecto
         device=choice.device,
         start=choice.init or "imagenet",
         backbone=choice.backbone,
+        also=choice.also,
         resume=choice.resume,
     )
     total = configure(spec, data, options).steps

@@ -100,6 +100,11 @@ class DetectorModel:
         self.version = hashlib.sha256(self.weights.read_bytes()).hexdigest()[:12]
         self._lock = Lock()
 
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """DICOM modalities it may be shown."""
+        return self.spec.modalities
+
     @cached_property
     def network(self) -> MaskRCNN:
         """The network in eval mode on its device, loaded when the first image comes."""
@@ -136,8 +141,9 @@ class DetectorModel:
             wanted = " or ".join(self.spec.modalities)
             raise InputError(f"{self.name} expects {wanted}, got modality {image.modality}; choose another image")
         turn = to_axial(image.grid)
-        grey, notes = grey_slices(image, self.spec.preference)
-        axial = turn.apply(grey)
+        # Turned first: what is grey must not depend on the order in which the voxels happen to be stored.
+        turned = replace(image, voxels=turn.apply(image.voxels), grid=turn.grid(image.grid))
+        axial, notes = grey_slices(turned, self.spec.preference)
         box = Letterbox(axial.shape[1], axial.shape[2], self.spec.side)
         before = time.perf_counter()
         found = self._look(axial, box, chosen, progress)
@@ -145,8 +151,8 @@ class DetectorModel:
         names = list(self.labels)
         slices = [_instances(one, k, box, names) for k, one in enumerate(found)]
         lesions = link_slices(slices, iou=chosen.link, min_slices=chosen.min_slices)
-        turned = tuple(_turned_back(lesion, turn, turn.grid(image.grid).shape) for lesion in lesions)
-        detections = Detections(turned, image.grid, self.labels)
+        back = tuple(_turned_back(lesion, turn, turned.grid.shape) for lesion in lesions)
+        detections = Detections(back, image.grid, self.labels)
         segmentation = detections.label_map()
         done = time.perf_counter()
         latencies = {"pre": before - started, "network": after - before, "post": done - after}

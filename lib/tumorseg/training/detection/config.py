@@ -17,6 +17,7 @@ class DetectionConfig:
         batch: pictures a step.
         steps_per_epoch: after so many the state is written and, where there are pictures for it, validated.
         empty_fraction: part of a batch without any object, where there are such pictures.
+        also_share: part of the pictures that comes from a second set, where one is given.
         learning_rate: peak, after ``warmup`` of the run; falls by a half cosine to ``final_rate`` of it.
         backbone_rate: learning rate of the pretrained backbone, relative.
         heads_first: part of the run in which a pretrained backbone stands still (system A trains its heads first).
@@ -27,6 +28,7 @@ class DetectionConfig:
     batch: int = 4
     steps_per_epoch: int = 250
     empty_fraction: float = 0.15
+    also_share: float = 0.5
     learning_rate: float = 4e-4
     backbone_rate: float = 0.5
     heads_first: float = 0.0

@@ -94,7 +94,18 @@ def _example(
 
 
 class PictureSampler:
-    """Draws batches: every picture with objects is as likely as any other, ``empty_fraction`` have none."""
+    """Draws batches: every picture with objects is as likely as any other, ``empty_fraction`` have none.
+
+    Args:
+        examples: the pictures.
+        side: of the result.
+        empty_fraction: part without objects, where there are such pictures.
+        augment: how far a picture may be changed.
+        rng: draws the pictures.
+        torch_rng: draws their changes.
+        also: pictures of another kind that must not be forgotten, drawn with the chance ``share``.
+        share: of ``also``.
+    """
 
     def __init__(
         self,
@@ -104,6 +115,8 @@ class PictureSampler:
         augment: PictureAugment,
         rng: np.random.Generator,
         torch_rng: torch.Generator,
+        also: Sequence[Example] = (),
+        share: float = 0.0,
     ) -> None:
         self.side, self.empty_fraction, self.augment, self.rng, self.torch_rng = (
             side,
@@ -112,9 +125,9 @@ class PictureSampler:
             rng,
             torch_rng,
         )
-        self.full = [example for example in examples if len(example.masks)]
-        self.empty = [example for example in examples if not len(example.masks)]
-        if not self.full:
+        self.share = share if also else 0.0
+        self.pools = [_sorted(kind) for kind in (examples, also) if kind]
+        if not self.pools or not self.pools[0][0]:
             raise InputError(f"none of the {len(examples)} training pictures has an annotated object")
 
     def draw(self, batch: int) -> tuple[list[Tensor], list[dict[str, Tensor]]]:
@@ -123,7 +136,8 @@ class PictureSampler:
         return [image for image, _ in pairs], [target for _, target in pairs]
 
     def _one(self) -> tuple[Tensor, dict[str, Tensor]]:
-        pool = self.empty if self.empty and self.rng.random() < self.empty_fraction else self.full
+        full, empty = self.pools[int(self.rng.random() < self.share)]
+        pool = empty if not full or (empty and self.rng.random() < self.empty_fraction) else full
         example = pool[self.rng.integers(len(pool))]
         channel = self.rng.integers(len(example.images))
         image = torch.from_numpy(example.images[channel : channel + 1]).float() / 255
@@ -135,3 +149,8 @@ class PictureSampler:
             "masks": kept.to(torch.uint8),
         }
         return image.expand(3, -1, -1), target
+
+
+def _sorted(examples: Sequence[Example]) -> tuple[list[Example], list[Example]]:
+    """Those with objects and those without."""
+    return [e for e in examples if len(e.masks)], [e for e in examples if not len(e.masks)]

@@ -59,11 +59,24 @@ class DetectionTrainer:
         self.history: list[dict[str, float]] = []
 
     def fit(
-        self, examples: Sequence[Example], validate: Validate | None = None, report: Report | None = None
+        self,
+        examples: Sequence[Example],
+        validate: Validate | None = None,
+        report: Report | None = None,
+        also: Sequence[Example] = (),
     ) -> list[dict[str, float]]:
-        """Train for the recipe's steps; return one row an epoch."""
+        """Train for the recipe's steps, on ``also`` with the recipe's share; return one row an epoch."""
         config = self.config
-        sampler = PictureSampler(examples, self.side, config.empty_fraction, config.augment, self.rng, self.torch_rng)
+        sampler = PictureSampler(
+            examples,
+            self.side,
+            config.empty_fraction,
+            config.augment,
+            self.rng,
+            self.torch_rng,
+            also=also,
+            share=config.also_share,
+        )
         while self.step < config.steps:
             started = time.monotonic()
             sums: dict[str, float] = {}

@@ -45,6 +45,8 @@ class DetectionRun:
         split: name or path of a frozen split of picture ids; ``"random"`` draws one; ``"all"`` trains on everything.
         start: ``imagenet``, ``coco``, ``none`` or a file, see :func:`tumorseg.training.detection.start.start_from`.
         backbone: instead of the model's own.
+        also: patients in the kaggle_3m layout whose slices are mixed in, so that a detector of pictures is not at a
+            loss before a volume, most of whose slices show nothing.
         resume: go on from the state in the output folder when there is one.
     """
 
@@ -57,6 +59,7 @@ class DetectionRun:
     device: str = "auto"
     start: str = "imagenet"
     backbone: str | None = None
+    also: Path | None = None
     resume: bool = True
 
 
@@ -72,17 +75,20 @@ def train_detector(
     if options.threads:
         torch.set_num_threads(options.threads)
     examples, split = _examples(spec, data, options)
+    also = _slices(spec, Kaggle3m(options.also), "lgg", options.seed)[0] if options.also else []
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
     network = build_maskrcnn(backbone, len(spec.labels), side=spec.side, folded=False)
     started = start_from(network, backbone, options.start)
     told = {"model": spec.name, "backbone": backbone, "started_from": str(started or "random values")}
+    if options.also:
+        told["also"] = f"slices of {options.also.name}, {config.also_share:.0%} of the pictures"
     _write_json(out / "config.json", {**told, **config.as_dict()})
     _write_json(out / "split.json", dataclasses.asdict(split))
     trainer = DetectionTrainer(network, config, out, side=spec.side, device=str(pick_device(options.device)))
     if options.resume and (out / "state.pt").exists():
         trainer.resume(out / "state.pt")
-    trainer.fit(examples, report=report)
+    trainer.fit(examples, report=report, also=also)
     target = out / f"{spec.name}.safetensors"
     save_weights(read_state(out / "best.safetensors"), target, half=True, metadata=told)
     return target
@@ -97,12 +103,19 @@ def _examples(spec: DetectorSpec, data: Path, options: DetectionRun) -> tuple[li
         split = _picture_split(pictures, options)
         wanted = set(split.train)
         return picture_examples([p for p in pictures if p.id in wanted], [name for name, _ in spec.labels]), split
-    if len(spec.labels) != 1:
-        raise InputError(f"{spec.name} tells {len(spec.labels)} classes apart, but masks in {data} have only one")
+    return _slices(spec, volumes, options.split or "lgg", options.seed)
+
+
+def _slices(spec: DetectorSpec, volumes: Kaggle3m, split: str, seed: int) -> tuple[list[Example], Split]:
+    """The slices of the training patients as pictures."""
     from tumorseg.training.run import choose_split
 
-    split = choose_split(volumes, options.split or "lgg", options.seed)
-    return volume_examples(Kaggle3m(data, split.train)), split
+    if len(spec.labels) != 1:
+        raise InputError(
+            f"{spec.name} tells {len(spec.labels)} classes apart, but masks in {volumes.root} have only one"
+        )
+    chosen = choose_split(volumes, split, seed)
+    return volume_examples(Kaggle3m(volumes.root, chosen.train)), chosen
 
 
 def _picture_split(pictures: PictureSet, options: DetectionRun) -> Split:
