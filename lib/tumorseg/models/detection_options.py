@@ -32,7 +32,7 @@ class DetectionOptions:
 
     score: float = 0.5
     nms: float = 0.5
-    link: float = 0.3
+    link: float = 0.1
     min_slices: int = 1
     max_instances: int = 20
 
