@@ -42,9 +42,11 @@ TEXTS: dict[str, dict[str, str]] = {
         "of the split. One class: metastases, meningiomas and gliomas are all tumour. It sees single slices.",
     },
     "maskrcnn_breast": {
-        "licence": "research only: BUSI is published as CC0 in one place and under other terms elsewhere",
+        "licence": "research only, non-commercial: BUSI is published as CC0 in one place and under other terms elsewhere, LGG "
+        "is CC BY-NC-SA 4.0",
         "data": "Breast ultrasound images of BUSI (Al-Dhabyani et al. 2020; not distributed here), one of every group "
-        f"of near-duplicates. {START}",
+        "of near-duplicates, after a first training on the slices of the LGG MRI segmentation data set (Buda et al. "
+        f"2019, CC BY-NC-SA 4.0). {START}",
         "limits": f"{RESEARCH} One hospital, two machines, women of 25 to 75 years; patients are not known and may be "
         "on both sides of the split. Benign or malignant is what a pathologist says, not a picture.",
     },
