@@ -42,8 +42,8 @@ TEXTS: dict[str, dict[str, str]] = {
         "of the split. One class: metastases, meningiomas and gliomas are all tumour. It sees single slices.",
     },
     "maskrcnn_breast": {
-        "licence": "research only, non-commercial: BUSI is published as CC0 in one place and under other terms elsewhere, LGG "
-        "is CC BY-NC-SA 4.0",
+        "licence": "research only, non-commercial: BUSI is CC0 in one place and under other terms elsewhere, LGG is CC "
+        "BY-NC-SA 4.0",
         "data": "Breast ultrasound images of BUSI (Al-Dhabyani et al. 2020; not distributed here), one of every group "
         "of near-duplicates, after a first training on the slices of the LGG MRI segmentation data set (Buda et al. "
         f"2019, CC BY-NC-SA 4.0). {START}",
