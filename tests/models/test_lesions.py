@@ -97,8 +97,8 @@ def test_a_picture_without_thickness_has_diameters_and_no_volume() -> None:
     found = Detections((instance(np.ones((1, 3, 4), dtype=bool)),), grid, {"tumor": 1})
     (lesion,) = measure(found, placed=False)
     assert lesion.volume_ml is None
-    # From the middle of the left edge's top pixel to that of the right edge's bottom one.
-    assert lesion.longest_diameter_mm == lesion.slice_diameter_mm == pytest.approx(np.hypot(4 * 0.2, 2 * 0.25))
+    # From the middle of the first pixel's upper edge to that of the last one's lower edge: 3 columns and 3 rows apart.
+    assert lesion.longest_diameter_mm == lesion.slice_diameter_mm == pytest.approx(np.hypot(3 * 0.2, 3 * 0.25))
     (thick,) = measure(found)
     assert thick.volume_ml == pytest.approx(12 * 0.2 * 0.25 / 1000)
     assert thick.longest_diameter_mm > 1
