@@ -63,6 +63,14 @@ def train(
             metavar="DIR", show_default=False, help="Of a detector: mix in slices of these kaggle_3m patients."
         ),
     ] = None,
+    blend: Annotated[
+        float | None,
+        typer.Option(
+            metavar="PART",
+            show_default=False,
+            help="Of a detector: keep this part of the new weights and fill up with those it started from.",
+        ),
+    ] = None,
     preprocess: Annotated[
         str | None,
         typer.Option(metavar="NAME", show_default=False, help="Contrast of every slice: clahe, equalise or none."),
@@ -94,10 +102,12 @@ def train(
     spec = trainable(model)
     if isinstance(spec, DetectorSpec):
         refuse(epochs=epochs, minutes=minutes, preprocess=preprocess)
-        chosen = DetectorChoice(split, steps, batch, learning_rate, init, backbone, also, resume, seed, threads, device)
+        chosen = DetectorChoice(
+            split, steps, batch, learning_rate, init, backbone, also, blend, resume, seed, threads, device
+        )
         train_pictures(spec, data, folder, chosen, as_json)
         return
-    refuse(steps=steps, backbone=backbone, also=also)
+    refuse(steps=steps, backbone=backbone, also=also, blend=blend)
     options = TrainOptions(
         split=split or "lgg",
         epochs=epochs,

@@ -26,6 +26,7 @@ class DetectorChoice:
     init: str | None
     backbone: str | None
     also: Path | None
+    blend: float | None
     resume: bool
     seed: int
     threads: int | None
@@ -54,6 +55,7 @@ def train_pictures(spec: DetectorSpec, data: Path, folder: Path, choice: Detecto
         start=choice.init or "imagenet",
         backbone=choice.backbone,
         also=choice.also,
+        blend=1.0 if choice.blend is None else choice.blend,
         resume=choice.resume,
     )
     total = configure(spec, data, options).steps

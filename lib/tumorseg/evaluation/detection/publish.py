@@ -30,6 +30,8 @@ SHOWN = (
     ("dice_mean", "Dice"),
 )
 START = "The backbone started from EfficientNet-Lite0 trained on ImageNet (Apache-2.0)."
+#: What a run may have had besides, in words.
+ALSO = {"also": "Mixed in", "blend": "Kept"}
 RESEARCH = "Research use only; not a medical device."
 #: What a reader must know of the data and the limits of each model; a model of one's own says so itself.
 TEXTS: dict[str, dict[str, str]] = {
@@ -37,7 +39,9 @@ TEXTS: dict[str, dict[str, str]] = {
         "licence": "research only, non-commercial: the pictures' licence is not stated, LGG is CC BY-NC-SA 4.0",
         "data": "Pictures of mixed planes and MR sequences from the web with VIA polygons (ruslan-kl/brain-tumor, no "
         "licence stated; not distributed here), after a first training on the slices of the LGG MRI segmentation "
-        f"data set (Buda et al. 2019, CC BY-NC-SA 4.0), training patients only. {START}",
+        "data set (Buda et al. 2019, CC BY-NC-SA 4.0), training patients only, which were mixed in again at the end: "
+        "trained on pictures alone, all of which show a tumour, it found one in most slices of a volume. How much of "
+        f"that last training is kept was chosen on the validation pictures and on the sample patient. {START}",
         "limits": f"{RESEARCH} Some labels of the pictures are wrong, patients are not known and may be on both sides "
         "of the split. One class: metastases, meningiomas and gliomas are all tumour. It sees single slices.",
     },
@@ -90,6 +94,7 @@ def publish_detector(
             "backbone": config["backbone"],
             "started_from": config["started_from"],
             "minutes": history[-1]["minutes"],
+            **{name: config[name] for name in ALSO if name in config},
         },
         "score": spec.options.score,
         "held_out": {name: split[name] for name in SUBSETS},
@@ -129,7 +134,8 @@ def detector_markdown(card: Mapping[str, Any]) -> str:
             "## Training",
             "",
             f"Mask R-CNN on `{training['backbone']}`, {training['steps']} batches of {training['batch']} pictures, "
-            f"{training['minutes']:.0f} minutes, starting from: {training['started_from']}.",
+            f"{training['minutes']:.0f} minutes, starting from: {training['started_from']}."
+            + "".join(f" {what}: {training[name]}." for name, what in ALSO.items() if name in training),
             "",
             "## Limits",
             "",

@@ -47,6 +47,9 @@ class DetectionRun:
         backbone: instead of the model's own.
         also: patients in the kaggle_3m layout whose slices are mixed in, so that a detector of pictures is not at a
             loss before a volume, most of whose slices show nothing.
+        blend: part of the trained weights in the result; the rest are those it started from, which must be a file.
+            Between two trainings that share a start, weights in the middle keep most of what both know (Wortsman et
+            al. 2022, robust fine-tuning of zero-shot models).
         resume: go on from the state in the output folder when there is one.
     """
 
@@ -60,6 +63,7 @@ class DetectionRun:
     start: str = "imagenet"
     backbone: str | None = None
     also: Path | None = None
+    blend: float = 1.0
     resume: bool = True
 
 
@@ -71,6 +75,8 @@ def train_detector(
     ``data`` is a folder of annotated pictures of any known format, or of patients in the kaggle_3m layout, whose
     slices then are the pictures (to train on before there are many annotated ones).
     """
+    if not 0 < options.blend <= 1 or (options.blend < 1 and not Path(options.start).is_file()):
+        raise InputError(f"expected a blend in (0, 1], below 1 with a file to start from; got {options.blend}")
     config, backbone = configure(spec, data, options), options.backbone or spec.backbone
     if options.threads:
         torch.set_num_threads(options.threads)
@@ -81,6 +87,8 @@ def train_detector(
     network = build_maskrcnn(backbone, len(spec.labels), side=spec.side, folded=False)
     started = start_from(network, backbone, options.start)
     told = {"model": spec.name, "backbone": backbone, "started_from": str(started or "random values")}
+    if options.blend < 1:
+        told["blend"] = f"{options.blend:.0%} of these weights, the rest those it started from"
     if options.also:
         told["also"] = f"slices of {options.also.name}, {config.also_share:.0%} of the pictures"
     _write_json(out / "config.json", {**told, **config.as_dict()})
@@ -90,7 +98,11 @@ def train_detector(
         trainer.resume(out / "state.pt")
     trainer.fit(examples, report=report, also=also)
     target = out / f"{spec.name}.safetensors"
-    save_weights(read_state(out / "best.safetensors"), target, half=True, metadata=told)
+    state = read_state(out / "best.safetensors")
+    if options.blend < 1:
+        before = read_state(Path(options.start))
+        state = {name: torch.lerp(before[name], value, options.blend) for name, value in state.items()}
+    save_weights(state, target, half=True, metadata=told)
     return target
 
 
