@@ -529,10 +529,12 @@ def test_train_refuses(tmp_path, kaggle):
 
 
 def test_models_lists_every_entry_and_marks_the_default():
-    from tumorseg.registry import MODELS
+    from tumorseg.registry import CLASSIFIERS, MODELS
 
     told = json.loads(ok("models", "--json").stdout)
     assert [row["name"] for row in told["models"]] == list(MODELS)
+    assert [row["name"] for row in told["classifiers"]] == list(CLASSIFIERS)
+    assert all("auc" in row["measured"]["test"] for row in told["classifiers"] if not row["unavailable"])
     assert [row["name"] for row in told["models"] if row["default"]] == ["bright"] == [told["default"]]
     (ours,) = (row for row in told["models"] if row["name"] == "bright")
     assert (ours["channels"], ours["labels"]) == (["FLAIR"], {"tumor": 1})

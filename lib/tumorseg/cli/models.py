@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,31 +14,31 @@ from tumorseg.errors import TumorSegError, UnavailableError
 
 def models(as_json: Json = False) -> None:
     """List the models: what they look at, what they mark, how well they were measured, and their licence."""
-    from tumorseg.registry import DEFAULT_MODEL, MODELS
+    from tumorseg.registry import CLASSIFIERS, DEFAULT_MODEL, MODELS, load_classifier, load_model
 
-    rows = [_describe(name) | {"default": name == DEFAULT_MODEL} for name in MODELS]
+    rows = [_describe(name, load_model) | {"default": name == DEFAULT_MODEL} for name in MODELS]
+    classifiers = [_describe(name, load_classifier) | {"default": False} for name in CLASSIFIERS]
     if as_json:
-        print_json({"models": rows, "default": DEFAULT_MODEL})
+        print_json({"models": rows, "classifiers": classifiers, "default": DEFAULT_MODEL})
         return
     from rich.table import Table
 
     table = Table()
-    for column in ("model", "version", "looks at", "marks", "weights", "mean Dice", "licence of the weights"):
+    for column in ("model", "version", "looks at", "marks", "weights", "measured", "licence of the weights"):
         table.add_column(column, overflow="fold")
-    for row in rows:
+    for row in rows + classifiers:
         name = f"[bold]{row['name']}[/bold]" + (" (default)" if row["default"] else "")
         size = f"{row['weights_mb']:.1f} MB" if row["weights_mb"] else "-"
         if row["unavailable"]:
             table.add_row(name, f"[yellow]{row['unavailable']}[/yellow]")
             continue
-        sees, marks = ", ".join(row["channels"]), ", ".join(row["labels"])
-        table.add_row(name, row["version"], sees, marks, size, _dice(row["measured"]), row["licence"] or "-")
+        sees = ", ".join(filter(None, row["channels"])) or "pictures"
+        marks = ", ".join(row["labels"]) or "no voxels: which slices"
+        table.add_row(name, row["version"], sees, marks, size, _figures(row["measured"]), row["licence"] or "-")
     print_table(table)
 
 
-def _describe(name: str) -> dict[str, Any]:
-    from tumorseg.registry import load_model
-
+def _describe(name: str, load: Callable[[str], Any]) -> dict[str, Any]:
     row: dict[str, Any] = {
         "name": name,
         "version": None,
@@ -50,7 +51,7 @@ def _describe(name: str) -> dict[str, Any]:
         "unavailable": None,
     }
     try:
-        model = load_model(name)
+        model = load(name)
     except UnavailableError:
         return row | {"unavailable": "not trained yet"}
     except TumorSegError as error:
@@ -61,7 +62,7 @@ def _describe(name: str) -> dict[str, Any]:
         "version": model.version,
         "description": model.description,
         "channels": list(model.channels),
-        "labels": dict(model.labels),
+        "labels": dict(getattr(model, "labels", {})),
         "weights_mb": round(weights.stat().st_size / 1e6, 1) if weights else None,
         "measured": card.get("measured", {}),
         "licence": card.get("licence"),
@@ -77,10 +78,20 @@ def _card(weights: Path | None) -> dict[str, Any]:
     return card if isinstance(card, dict) else {}
 
 
-def _dice(measured: dict[str, Any]) -> str:
-    shown = [
-        f"{figures['dice_mean']:.3f} on {figures['patients']} {subset} patients"
-        for subset, figures in measured.items()
-        if isinstance(figures, dict) and figures.get("dice_mean") is not None
-    ]
+#: What says most of a model, the first of these that was measured, and what it was measured on.
+HEADLINES = (
+    ("auc", "AUC {:.3f} on {} {} patients", "patients"),
+    ("map50", "mAP@0.5 {:.3f} on {} {} pictures", "images"),
+    ("dice_mean", "mean Dice {:.3f} on {} {} patients", "patients"),
+)
+
+
+def _figures(measured: dict[str, Any]) -> str:
+    shown = []
+    for subset, figures in measured.items():
+        told = figures if isinstance(figures, dict) else {}
+        chosen = next((headline for headline in HEADLINES if told.get(headline[0]) is not None), None)
+        if chosen is not None:
+            figure, text, counted = chosen
+            shown.append(text.format(told[figure], told[counted], subset))
     return "\n".join(shown) or "-"
