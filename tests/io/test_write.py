@@ -243,13 +243,18 @@ def reddish(pixels):
     return (pixels[..., 0] > pixels[..., 1] + 60) & (pixels[..., 0] > pixels[..., 2] + 60)
 
 
+def blank(grid):
+    """An image of zeros on ``grid``."""
+    return StudyImage(np.zeros((1, *grid.shape), np.uint8), grid, ("",))
+
+
 @pytest.mark.parametrize("name", ["axial", "ras", "flipped", "oblique"])
 def test_the_sheet_shows_the_patients_left_on_the_right_and_the_front_on_top(tmp_path, name):
     # The phantom's tumour is at the left (+x) and front (-y); its fat is at the right, its cyst at the back.
     from tumorseg.io import overlay
 
     grid = GRIDS[name]
-    view = overlay._view(grid, True)
+    view = overlay._view(blank(grid))
     tiles = view.tiles(segmentation(grid).voxels)
     where = np.argwhere(tiles > 0)[:, 1:].mean(axis=0) / (np.array(tiles.shape[1:]) - 1)
     assert view.plane == "axial"
@@ -261,7 +266,7 @@ def test_the_sheet_shows_the_patients_left_on_the_right_and_the_front_on_top(tmp
 def test_a_sagittal_sheet_has_the_head_on_top_and_the_front_on_the_left(tmp_path):
     from tumorseg.io import overlay
 
-    view = overlay._view(GRIDS["sagittal"], True)
+    view = overlay._view(blank(GRIDS["sagittal"]))
     tiles = view.tiles(segmentation(GRIDS["sagittal"]).voxels)
     where = np.argwhere(tiles > 0)[:, 1:].mean(axis=0) / (np.array(tiles.shape[1:]) - 1)
     assert view.plane == "sagittal"
@@ -274,7 +279,7 @@ def test_tiles_are_numbered_in_the_order_of_the_file():
     from tumorseg.io import overlay
 
     grid = GRIDS["flipped"]  # k runs to the feet; the sheet runs to the head
-    view = overlay._view(grid, True)
+    view = overlay._view(blank(grid))
     numbers = np.broadcast_to(np.arange(1, 21).reshape(20, 1, 1), grid.shape)
     tiles = view.tiles(np.ascontiguousarray(numbers))
     assert [view.number(n, 20) for n in range(20)] == tiles[:, 0, 0].tolist()

@@ -110,7 +110,7 @@ def test_weights_that_are_missing_or_of_another_model_are_said(model, tmp_path):
     with pytest.raises(InputError, match="does not hold weights"):
         SlicewiseModel(model.spec, path, "cpu").predict(volume(Grid((1, 32, 32), np.eye(4))))
     path.write_bytes(b"nonsense")
-    with pytest.raises(InputError, match="does not hold weights"):
+    with pytest.raises(InputError, match="no safetensors file of weights"):
         SlicewiseModel(model.spec, path, "cpu").predict(volume(Grid((1, 32, 32), np.eye(4))))
 
 
