@@ -15,6 +15,7 @@ import numpy as np
 from tumorseg.evaluation.report import Interval, PatientRow
 from tumorseg.metrics.pair import Pair
 from tumorseg.metrics.patients import interval_by_patient, weighted_ratio
+from tumorseg.metrics.slices import slice_overlap
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,12 +23,9 @@ if TYPE_CHECKING:
 
 def tumour_slices(pair: Pair) -> tuple[float, float]:
     """Return the mean Dice and the mean IoU of the slices (along k) with tumour; NaN twice without any."""
-    kept = pair.truth.any(axis=(1, 2))
-    truth, found = pair.truth[kept], pair.found[kept]
-    if not len(truth):
-        return nan, nan
-    both, true, marked = (np.count_nonzero(mask, axis=(1, 2)) for mask in (truth & found, truth, found))
-    return float(np.mean(2 * both / (true + marked))), float(np.mean(both / (true + marked - both)))
+    overlap = slice_overlap(pair)
+    kept = overlap.has_tumour
+    return (float(overlap.dice[kept].mean()), float(overlap.iou[kept].mean())) if kept.any() else (nan, nan)
 
 
 def slicewise_figures(rows: Sequence[PatientRow], seed: int) -> dict[str, Interval]:

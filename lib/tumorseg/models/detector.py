@@ -13,7 +13,6 @@ The way of an image through :meth:`DetectorModel.predict`:
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -24,13 +23,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tumorseg.errors import InputError, UnavailableError
+from tumorseg.errors import InputError
 from tumorseg.geometry import Reorientation, to_axial
 from tumorseg.models.base import Progress
 from tumorseg.models.detection_options import DetectionOptions
 from tumorseg.models.grey import PREFERENCE, grey_slices
 from tumorseg.models.linking import link_slices
-from tumorseg.models.metadata import read_metadata
+from tumorseg.models.metadata import identify, read_metadata
 from tumorseg.models.slicewise import WEIGHTS
 from tumorseg.transforms.letterbox import Letterbox
 from tumorseg.types import Detections, Instance, Prediction, StudyImage
@@ -91,13 +90,10 @@ class DetectorModel:
 
     def __init__(self, spec: DetectorSpec, weights: Path | None = None, device: str = "auto") -> None:
         self.spec, self.device = spec, device
-        self.weights = Path(weights) if weights is not None else spec.weights
-        if not self.weights.is_file():
-            raise UnavailableError(f"no weights for {spec.name} at {self.weights}: train it or pass --weights FILE")
+        self.weights, self.version = identify(spec.name, weights, spec.weights)
         self.name, self.description, self.options = spec.name, spec.description, spec.options
         self.channels = spec.preference
         self.labels: Mapping[str, int] = dict(spec.labels)
-        self.version = hashlib.sha256(self.weights.read_bytes()).hexdigest()[:12]
         self._lock = Lock()
 
     @property

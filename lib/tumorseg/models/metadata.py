@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from tumorseg.errors import InputError
+from tumorseg.errors import InputError, UnavailableError
 
 #: safetensors opens with the length of its JSON header, eight bytes, least first.
 _LENGTH_BYTES = 8
 #: The format's own limit.
 _MAX_HEADER = 100_000_000
+
+
+def identify(name: str, weights: Path | None, shipped: Path) -> tuple[Path, str]:
+    """Return the file of weights of a model, the shipped one unless another is given, and its version.
+
+    The version is the first 12 hex digits of the file's SHA-256.
+
+    Raises:
+        UnavailableError: there is no such file.
+    """
+    path = Path(weights) if weights is not None else shipped
+    if not path.is_file():
+        raise UnavailableError(f"no weights for {name} at {path}: train it or pass --weights FILE")
+    return path, hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
 
 def read_metadata(path: Path) -> Mapping[str, str]:

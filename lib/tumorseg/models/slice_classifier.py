@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tumorseg.errors import UnavailableError
 from tumorseg.models.base import Progress
-from tumorseg.models.metadata import read_metadata, read_number
+from tumorseg.models.metadata import identify, read_metadata, read_number
 from tumorseg.models.preparation import prepare
 from tumorseg.models.slicewise import CONTRAST_KEY, SlicewiseSpec
 from tumorseg.types import SliceScores, StudyImage
@@ -37,11 +35,8 @@ class SlicewiseClassifier:
 
     def __init__(self, spec: SlicewiseSpec, weights: Path | None = None, device: str = "auto") -> None:
         self.spec, self.device = spec, device
-        self.weights = Path(weights) if weights is not None else spec.weights
-        if not self.weights.is_file():
-            raise UnavailableError(f"no weights for {spec.name} at {self.weights}: train it or pass --weights FILE")
+        self.weights, self.version = identify(spec.name, weights, spec.weights)
         self.name, self.description, self.channels = spec.name, spec.description, spec.channels
-        self.version = hashlib.sha256(self.weights.read_bytes()).hexdigest()[:12]
         self.contrast = read_metadata(self.weights).get(CONTRAST_KEY, "none")
         self.threshold = read_number(self.weights, "threshold", DEFAULT_THRESHOLD)
 

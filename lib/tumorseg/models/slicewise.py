@@ -11,7 +11,6 @@ The way of an image through :meth:`SlicewiseModel.predict`:
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,10 +20,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tumorseg.errors import InputError, UnavailableError
+from tumorseg.errors import InputError
 from tumorseg.geometry import Grid
 from tumorseg.models.base import Progress
-from tumorseg.models.metadata import read_metadata
+from tumorseg.models.metadata import identify, read_metadata
 from tumorseg.models.preparation import prepare
 from tumorseg.transforms.components import specks
 from tumorseg.types import FLAIR, T1, T1GD, Prediction, Segmentation, StudyImage
@@ -88,13 +87,10 @@ class SlicewiseModel:
 
     def __init__(self, spec: SlicewiseSpec, weights: Path | None = None, device: str = "auto") -> None:
         self.spec, self.device = spec, device
-        self.weights = Path(weights) if weights is not None else spec.weights
-        if not self.weights.is_file():
-            raise UnavailableError(f"no weights for {spec.name} at {self.weights}: train it or pass --weights FILE")
+        self.weights, self.version = identify(spec.name, weights, spec.weights)
         self.name, self.description, self.channels = spec.name, spec.description, spec.channels
         self.labels: Mapping[str, int] = dict(spec.labels)
         self.contrast = read_metadata(self.weights).get(CONTRAST_KEY, "none")
-        self.version = hashlib.sha256(self.weights.read_bytes()).hexdigest()[:12]
 
     @cached_property
     def _engine(self) -> SliceEngine:
