@@ -17,8 +17,8 @@ LIB = ROOT / "lib"
 # Imports point from a later row to the same or an earlier one, never to a later one.
 ORDER = (
     ("__init__", "errors", "types", "geometry", "config", "folders", "registry"),
-    ("io", "dicom", "annotations", "transforms", "networks", "metrics"),
-    ("models", "interactive"),
+    ("io", "dicom", "annotations", "transforms", "networks", "metrics", "access", "audit"),
+    ("labels", "models", "interactive"),
     ("training", "active_learning", "evaluation", "batch"),
     ("adapters",),
     ("server", "cli", "__main__"),

@@ -17,12 +17,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from tumorseg import __version__
 from tumorseg.adapters.workplace import Workplace
 from tumorseg.errors import TumorSegError
 from tumorseg.server import datastore, errors, infer, learning, ohif, pages, session
+from tumorseg.server.rules import enforce
 
 if TYPE_CHECKING:
     from tumorseg.config import AppConfig
@@ -43,7 +44,8 @@ def create_app(config: AppConfig) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         lifespan=_lifespan,
-        openapi_url="/openapi.json",
+        openapi_url=None,
+        dependencies=[Depends(enforce)],
     )
     app.state.workplace = workplace
     app.state.sessions = session.SessionStore(config.cache / "sessions", config.max_upload_mb)

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response, StreamingResponse
 
+from tumorseg.access.types import Role
 from tumorseg.dicom.store import frames
 from tumorseg.dicom.store.cache import ByteCache
 from tumorseg.dicom.store.catalog import InstanceNode
@@ -19,6 +20,7 @@ from tumorseg.dicom.store.folder import FolderStore
 from tumorseg.dicom.store.metadata import read_bulkdata, read_metadata
 from tumorseg.dicom.store.query import QueryError, parse_query
 from tumorseg.server import accept, multipart, stow
+from tumorseg.server.rules import rule
 from tumorseg.server.uploads import receive_body
 
 DICOM_JSON = "application/dicom+json"
@@ -72,6 +74,7 @@ def service(store: FolderStore, max_upload: int) -> APIRouter:
 
 def _add_search(routes: APIRouter, store: FolderStore) -> None:
     def searcher(level: str) -> Callable[..., Response]:
+        @rule(Role.VIEWER, "dicom.search")
         def search(request: Request, at: At) -> Response:
             query = parse_query(request.query_params.multi_items())
             found, more = store.search(level, query, at.study, at.series)
@@ -96,6 +99,7 @@ def _add_metadata(routes: APIRouter, store: FolderStore) -> None:
         status = path.stat()
         return cache.get((address, status.st_size, status.st_mtime_ns), lambda: read_metadata(path, address))
 
+    @rule(Role.VIEWER, "dicom.read")
     def metadata(at: At) -> Response:
         body = b"[" + b",".join(one(at, node) for node in at.found(store)) + b"]"
         return Response(body, media_type=DICOM_JSON, headers=_HEADERS)
@@ -105,6 +109,7 @@ def _add_metadata(routes: APIRouter, store: FolderStore) -> None:
 
 
 def _add_retrieval(routes: APIRouter, store: FolderStore) -> None:
+    @rule(Role.VIEWER, "dicom.read")
     def retrieve(request: Request, at: At) -> Response:
         found = at.found(store)
         accept.require_dicom(request.headers.get("accept", ""), {frames.syntax_of(node) for node in found})
@@ -119,15 +124,18 @@ def _add_retrieval(routes: APIRouter, store: FolderStore) -> None:
 
 def _add_frames(routes: APIRouter, store: FolderStore) -> None:
     @routes.get(_INSTANCE + "/frames/{numbers}", summary="Single frames (WADO-RS)")
+    @rule(Role.VIEWER, "dicom.read")
     def some(request: Request, at: At, numbers: str) -> Response:
         return _frames(store.root / at.found(store)[0].path, accept.frame_numbers(numbers), request)
 
     @routes.get(_INSTANCE + "/frames", summary="All frames (WADO-RS)")
+    @rule(Role.VIEWER, "dicom.read")
     def every(request: Request, at: At) -> Response:
         path = store.root / at.found(store)[0].path
         return _frames(path, list(range(1, frames.layout(path).n_frames + 1)), request)
 
     @routes.get(_INSTANCE + "/bulkdata/{address:path}", summary="A large value of the header (WADO-RS)")
+    @rule(Role.VIEWER, "dicom.read")
     def bulkdata(at: At, address: str) -> Response:
         value = read_bulkdata(store.root / at.found(store)[0].path, address)
         boundary = multipart.new_boundary()
@@ -168,12 +176,15 @@ def _add_pictures(routes: APIRouter, store: FolderStore) -> None:
         return Response(render(path, number, window=window, size=size, media_type=kind), media_type=kind,
                         headers=_HEADERS)  # fmt: skip
 
+    @rule(Role.VIEWER, "dicom.read")
     def rendered(request: Request, at: At) -> Response:
         return picture(at, request, None, None)
 
+    @rule(Role.VIEWER, "dicom.read")
     def thumbnail(request: Request, at: At) -> Response:
         return picture(at, request, None, _THUMBNAIL)
 
+    @rule(Role.VIEWER, "dicom.read")
     def rendered_frame(request: Request, at: At, number: str) -> Response:
         return picture(at, request, accept.frame_numbers(number)[0], None)
 
@@ -184,6 +195,7 @@ def _add_pictures(routes: APIRouter, store: FolderStore) -> None:
 
 
 def _add_store(routes: APIRouter, store: FolderStore, max_upload: int) -> None:
+    @rule(Role.ANNOTATOR, "dicom.store")
     async def receive(request: Request, at: At) -> Response:
         boundary = stow.require_boundary(request.headers.get("content-type", ""))
         with await receive_body(request, max_upload) as body:

@@ -18,9 +18,11 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
+from tumorseg.access.types import Role
 from tumorseg.dicom.store.entries import valid_uid
 from tumorseg.dicom.store.query import QueryError
 from tumorseg.dicom.store.remote import CONNECT_SECONDS, READ_SECONDS, RemoteStore
+from tumorseg.server.rules import rule
 from tumorseg.server.uploads import receive_body
 
 _LEVELS = ("studies", "series", "instances")
@@ -41,10 +43,12 @@ def service(store: RemoteStore, max_upload: int) -> APIRouter:
     routes = APIRouter()
 
     @routes.get("/{path:path}", summary="Search and retrieve at the DICOMweb archive (QIDO-RS, WADO-RS)")
+    @rule(Role.VIEWER, "dicom.read")
     def get(request: Request, path: str) -> Response:
         return _pass_on(store, request, _checked(path), None)
 
     @routes.post("/{path:path}", summary="Store at the DICOMweb archive (STOW-RS)")
+    @rule(Role.ANNOTATOR, "dicom.store")
     async def post(request: Request, path: str) -> Response:
         resource = _checked(path)
         if resource.split("/")[0] != "studies" or resource.count("/") > 1:

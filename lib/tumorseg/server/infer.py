@@ -11,10 +11,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, File, Form, Request, UploadFile
 from fastapi.responses import JSONResponse, Response
 
+from tumorseg.access.types import Role
 from tumorseg.adapters.wire import InferResult, ResultFormat, parse_params
 from tumorseg.adapters.workplace import Workplace
 from tumorseg.errors import InputError
 from tumorseg.server.common import Place, received
+from tumorseg.server.rules import rule
 from tumorseg.server.session import Sessions
 
 router = APIRouter(tags=["segmentation"])
@@ -30,12 +32,14 @@ class Output(StrEnum):
 
 
 @router.get("/info/", summary="What is served: models, labels, strategies, number of images")
+@rule(Role.VIEWER)
 def info(place: Place) -> dict[str, Any]:
     """Describe the server as the viewers' selectors need it."""
     return place.info()
 
 
 @router.post("/infer/{model}", summary="Segment an image of the data store or of a session")
+@rule(Role.ANNOTATOR, "infer")
 def infer(
     request: Request,
     place: Place,

@@ -8,14 +8,17 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, HTTPException
 
+from tumorseg.access.types import Role
 from tumorseg.errors import NotFoundError
 from tumorseg.server.common import Place
 from tumorseg.server.datastore import checksum
+from tumorseg.server.rules import rule
 
 router = APIRouter(tags=["learning"])
 
 
 @router.post("/activelearning/{strategy}", summary="Ask which image to label next")
+@rule(Role.ANNOTATOR, "sample.next")
 def next_sample(place: Place, strategy: str, params: Annotated[dict[str, Any] | None, Body()] = None) -> dict[str, Any]:
     """Return id, file name, checksum and UIDs of an image without a label, or ``{}`` where all have one."""
     chosen = place.strategies.get(strategy)
@@ -37,24 +40,28 @@ def next_sample(place: Place, strategy: str, params: Annotated[dict[str, Any] | 
 
 
 @router.get("/train/", summary="Ask whether a training runs")
+@rule(Role.VIEWER)
 def training_status(all: bool = False, check_if_running: bool = False) -> dict[str, Any]:
     """Answer 404, as MONAI Label does while nothing runs: the panels ask regularly."""
     raise HTTPException(404, "no training is running")
 
 
 @router.post("/train/", summary="Train every trainer of the server")
+@rule(Role.REVIEWER, "train.start")
 def train_all(params: Annotated[dict[str, Any] | None, Body()] = None) -> dict[str, Any]:
     """Start every trainer; there are none, models are trained by ``tumorseg train``."""
     return {}
 
 
 @router.post("/train/{model}", summary="Train one model")
+@rule(Role.REVIEWER, "train.start")
 def train(model: str, params: Annotated[dict[str, Any] | None, Body()] = None) -> dict[str, Any]:
     """Refuse: models are trained by ``tumorseg train``."""
     raise NotFoundError(f"there is no trainer for {model!r} on this server: use `tumorseg train {model}`")
 
 
 @router.delete("/train/", summary="Stop the training")
+@rule(Role.REVIEWER, "train.stop")
 def stop_training() -> dict[str, Any]:
     """Stop what runs, which is nothing."""
     return {}

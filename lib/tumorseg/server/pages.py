@@ -11,10 +11,11 @@ from string import Template
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import FileResponse, HTMLResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 
 from tumorseg.server.common import Place
 from tumorseg.server.ohif import static
+from tumorseg.server.rules import rule
 
 router = APIRouter(include_in_schema=False)
 _HERE = Path(__file__).parent
@@ -22,6 +23,7 @@ _SHORT_METHODS = ("get", "head", "put", "post", "delete")
 
 
 @router.get("/")
+@rule(None)
 def landing(request: Request, place: Place) -> HTMLResponse:
     """Say what is served and how to open it."""
     viewer = (
@@ -40,6 +42,7 @@ def landing(request: Request, place: Place) -> HTMLResponse:
 
 
 @router.get("/docs")
+@rule(None)
 def docs(request: Request) -> HTMLResponse:
     """List the addresses; the full description is ``/openapi.json``."""
     rows = [
@@ -52,7 +55,15 @@ def docs(request: Request) -> HTMLResponse:
     return _page("docs.html", rows="\n".join(rows))
 
 
+@router.get("/openapi.json")
+@rule(None)
+def description(request: Request) -> JSONResponse:
+    """Describe every address, for programs."""
+    return JSONResponse(request.app.openapi())
+
+
 @router.get("/favicon.ico")
+@rule(None)
 def favicon() -> Response:
     """Send MONAI Label's icon."""
     return FileResponse(static() / "favicon.ico")

@@ -16,10 +16,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request, UploadFile
 from fastapi.responses import FileResponse, Response
 
+from tumorseg.access.types import Role
 from tumorseg.adapters.files import read_json, write_json
 from tumorseg.adapters.sources import suffix_of
 from tumorseg.errors import InputError, NotFoundError
 from tumorseg.server.common import save_upload
+from tumorseg.server.rules import rule
 
 MAX_AGE_S = 3600
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -104,6 +106,7 @@ router = APIRouter(prefix="/session", tags=["sessions"])
 
 
 @router.put("/", summary="Send an image (one file, or the slices of one series) that is not kept")
+@rule(Role.ANNOTATOR, "session.create")
 def create(sessions: Sessions, files: list[UploadFile], uncompress: bool = False, expiry: int = 0) -> dict[str, Any]:
     """Open a session and return its id, to be used as ``session_id`` with ``/infer``."""
     if uncompress:
@@ -113,6 +116,7 @@ def create(sessions: Sessions, files: list[UploadFile], uncompress: bool = False
 
 
 @router.get("/{session_id}", summary="Look up a session, or get its image back", response_model=None)
+@rule(Role.ANNOTATOR, "session.read")
 def look_up(
     sessions: Sessions, session_id: str, update_ts: bool = False, image: bool = False
 ) -> dict[str, Any] | Response:
@@ -126,6 +130,7 @@ def look_up(
 
 
 @router.delete("/{session_id}", summary="Close a session and delete its image")
+@rule(Role.ANNOTATOR, "session.remove")
 def remove(sessions: Sessions, session_id: str) -> dict[str, Any]:
     """Delete a session."""
     described = sessions.describe(session_id)

@@ -1,0 +1,1 @@
+"""Who saw and changed what: an append-only record without patient names."""

@@ -1,0 +1,75 @@
+"""Who may use a route, said where the route is written; a route that says nothing lets nobody in.
+
+Every endpoint carries ``@rule(role, action)`` below its router decorator. :func:`enforce` is a dependency of the
+whole application: it runs before any other code of the route. ``action`` is the word under which the audit log keeps
+the request; None for what shows and changes nothing of a patient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Depends, Request
+
+from tumorseg.access.types import LOCAL, Principal, Role
+from tumorseg.errors import TumorSegError
+
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+_RULE = "__tumorseg_rule__"
+
+
+class ForbiddenError(TumorSegError):
+    """Who asks may not do this (HTTP 403)."""
+
+    status = 403
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a route asks for.
+
+    Attributes:
+        role: the least role; None lets everybody in, signed in or not.
+        action: the word of the audit log, such as ``label.save``; None records nothing.
+    """
+
+    role: Role | None
+    action: str | None = None
+
+
+def rule(role: Role | None, action: str | None = None) -> Callable[[Endpoint], Endpoint]:
+    """Say who may use an endpoint."""
+
+    def mark(endpoint: Endpoint) -> Endpoint:
+        setattr(endpoint, _RULE, Rule(role, action))
+        return endpoint
+
+    return mark
+
+
+def rule_of(endpoint: object) -> Rule | None:
+    """Return what an endpoint asks for, None where it says nothing."""
+    found = getattr(endpoint, _RULE, None)
+    return found if isinstance(found, Rule) else None
+
+
+def caller(request: Request) -> Principal:
+    """Return who asks; at a server that asks for no sign-in everybody is :data:`LOCAL`."""
+    found: Principal = getattr(request.state, "principal", LOCAL)
+    return found
+
+
+#: A route's parameter of this type is who asks.
+Caller = Annotated[Principal, Depends(caller)]
+
+
+def enforce(request: Request) -> None:
+    """Let nobody into a route who may not use it."""
+    asked = rule_of(request.scope.get("endpoint"))
+    if asked is None:
+        raise ForbiddenError("this address is not open to anybody")
+    who = caller(request)
+    if asked.role is not None and who.role < asked.role:
+        raise ForbiddenError(f"this needs the role {asked.role.title}, {who.name} is {who.role.title}")
