@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tumorseg.errors import InputError, NotFoundError
+from tumorseg.errors import NotFoundError
 from tumorseg.evaluation.card import card_markdown, make_card
 from tumorseg.evaluation.evaluate import evaluate
 from tumorseg.evaluation.gate.measure import evaluate_gate
 from tumorseg.evaluation.gate.tables import report_json as gate_json
+from tumorseg.evaluation.shipping import require_better, ship
 from tumorseg.evaluation.tables import report_json
-from tumorseg.io.files import write_atomically
 from tumorseg.io.kaggle_3m import Case, Kaggle3m
 from tumorseg.models.cascade import Cascade
 from tumorseg.models.classifier import SliceClassifier
@@ -63,12 +63,9 @@ def publish(
     network = resolve(CLASSIFIERS if model in CLASSIFIERS else MODELS, "model", model)(candidate, device)
     measured = {name: _measure(network, Kaggle3m(data, split[name]), progress) for name in SUBSETS if split[name]}
     if not force:
-        _check_better(spec.weights.with_suffix(".json"), measured, split)
+        require_better(spec.weights, measured, split, deciding=_deciding(network), of="patients")
     card = make_card(spec, network.version, config, split, history, measured) | _beside(network)
-    spec.weights.parent.mkdir(exist_ok=True)
-    write_atomically(spec.weights.with_suffix(".json"), (json.dumps(card, indent=1) + "\n").encode())
-    write_atomically(spec.weights.with_suffix(".md"), card_markdown(card).encode())
-    write_atomically(spec.weights, candidate.read_bytes())
+    ship(spec.weights, candidate, card, card_markdown(card))
     return Published(spec.weights, card)
 
 
@@ -82,6 +79,11 @@ def _measure(network: Any, cases: Kaggle3m, progress: Callable[[str], None] | No
     return report_json(evaluate(network, cases, progress=told))
 
 
+def _deciding(network: Any) -> str:
+    """Name the figure that decides between two runs."""
+    return "auc" if isinstance(network, SliceClassifier) else "dice_mean"
+
+
 def _beside(network: Any) -> dict[str, Any]:
     """What the card says of a classifier or of a model of two stages, and of no other."""
     if isinstance(network, SliceClassifier):
@@ -89,16 +91,3 @@ def _beside(network: Any) -> dict[str, Any]:
     if isinstance(network, Cascade):
         return {"stages": {stage.name: stage.version for stage in (network.gate, network.marker)}}
     return {}
-
-
-def _check_better(shipped: Path, measured: dict[str, Any], split: dict[str, Any]) -> None:
-    """Compare on the same validation patients; other patients do not compare."""
-    if not shipped.is_file() or "validation" not in measured:
-        return
-    card = json.loads(shipped.read_text())
-    if card["held_out"]["validation"] != split["validation"]:
-        raise InputError("the shipped weights were measured on other validation patients; use --force to replace them")
-    name, deciding = ("AUC", "auc") if "auc" in measured["validation"] else ("mean validation Dice", "dice_mean")
-    old, new = card["measured"]["validation"][deciding], measured["validation"][deciding]
-    if new is None or (old is not None and new <= old):
-        raise InputError(f"the shipped weights are better ({name} {old}, this run {new})")

@@ -12,7 +12,7 @@ from tumorseg.errors import InputError, NotFoundError
 from tumorseg.evaluation.detection.examine import examine_pictures
 from tumorseg.evaluation.detection.figures import summarise
 from tumorseg.evaluation.detection.tables import report_json
-from tumorseg.io.files import write_atomically
+from tumorseg.evaluation.shipping import require_better, ship
 from tumorseg.models.detector import DetectorModel, DetectorSpec
 
 SUBSETS = ("validation", "test")
@@ -80,7 +80,7 @@ def publish_detector(
     model = DetectorModel(spec, candidate, device)
     measured = {name: _measure(model, data, split[name], progress) for name in SUBSETS if split[name]}
     if not force:
-        _check_better(spec.weights.with_suffix(".json"), measured, split)
+        require_better(spec.weights, measured, split, deciding=DECIDING, of="pictures")
     card = {
         "model": spec.name,
         "version": model.version,
@@ -100,9 +100,7 @@ def publish_detector(
         "held_out": {name: split[name] for name in SUBSETS},
         "measured": measured,
     }
-    write_atomically(spec.weights.with_suffix(".json"), (json.dumps(card, indent=1) + "\n").encode())
-    write_atomically(spec.weights.with_suffix(".md"), detector_markdown(card).encode())
-    write_atomically(spec.weights, candidate.read_bytes())
+    ship(spec.weights, candidate, card, detector_markdown(card))
     return card
 
 
@@ -171,15 +169,3 @@ def _cell(value: float | None, interval: Sequence[float | None] | None) -> str:
         return "–"
     low, high = interval or (None, None)
     return f"{value:.3f}" if low is None or high is None else f"{value:.3f} [{low:.3f}, {high:.3f}]"
-
-
-def _check_better(shipped: Path, measured: Mapping[str, Any], split: Mapping[str, Any]) -> None:
-    """Compare on the same validation pictures; others do not compare."""
-    if not shipped.is_file() or "validation" not in measured:
-        return
-    card = json.loads(shipped.read_text())
-    if card["held_out"]["validation"] != split["validation"]:
-        raise InputError("the shipped weights were measured on other validation pictures; use --force to replace them")
-    old, new = card["measured"]["validation"][DECIDING], measured["validation"][DECIDING]
-    if new <= old:
-        raise InputError(f"the shipped weights are better (validation {DECIDING} {old:.4f}, this run {new:.4f})")
