@@ -18,10 +18,24 @@ from tumorseg.folders import cache_folder, data_folder
 from tumorseg.registry import DEFAULT_MODEL, MODELS
 
 ENVIRONMENT_PREFIX = "TUMORSEG_"
+AUTH_MODES = ("auto", "required", "off")
+#: The roles of a Keycloak realm as MONAI Label's documentation sets it up.
+OIDC_ROLES = {
+    "monailabel-user": "viewer",
+    "monailabel-annotator": "annotator",
+    "monailabel-reviewer": "reviewer",
+    "monailabel-admin": "admin",
+}
 #: The address that OHIF's MONAI Label panel has built in.
 DEFAULT_PORT = 8000
 # What `python -m monailabel.main` itself adds to the conf of an app; of no meaning to us.
 _FOREIGN_KEYS = frozenset({"server_mode"})
+
+
+def state_folder(environ: Mapping[str, str] | None = None) -> Path:
+    """Return where a server keeps its people where nothing else is said; ``tumorseg user`` looks there too."""
+    given = (os.environ if environ is None else environ).get(f"{ENVIRONMENT_PREFIX}STATE")
+    return Path(given).expanduser().resolve() if given else data_folder() / "server"
 
 
 @dataclass(frozen=True)
@@ -45,6 +59,20 @@ class AppConfig:
         max_waiting: inferences that may wait for a model; further ones are told to come back.
         max_upload_mb: largest file that a request may bring.
         extra_models: further models, name -> ``module:factory``, for sites that bring their own.
+        auth: whether people sign in: ``required``, ``off`` (only while nobody but this computer can reach the server),
+            or ``auto``: as soon as there is a user, OpenID Connect is configured, or others can reach it.
+        signin_hours: how long a sign-in lasts.
+        tls_cert: certificate chain (PEM) to serve https with; needs ``tls_key``.
+        tls_key: its private key (PEM, without a passphrase).
+        insecure_http: let others reach the server over plain http, where whoever listens reads images and passwords.
+        behind_proxy: addresses of reverse proxies; only what these say of the caller's address and of https counts.
+        allowed_hosts: further names under which browsers may call the server.
+        oidc_issuer: OpenID Connect provider whose tokens are accepted, as its tokens name it (``iss``).
+        oidc_audience: what those tokens must be made for (``aud``).
+        oidc_client_id: the client as which passwords are passed on to the provider; the audience by default.
+        oidc_name_claim: which claim names the person.
+        oidc_role_claim: where the claim with the roles is, with dots between the levels.
+        oidc_roles: value of that claim -> role.
     """
 
     studies: str
@@ -55,12 +83,25 @@ class AppConfig:
     port: int = DEFAULT_PORT
     cache: Path = field(default_factory=cache_folder)
     labels: Path | None = None
-    state: Path = field(default_factory=lambda: data_folder() / "server")
+    state: Path = field(default_factory=state_folder)
     prewarm: bool = True
     image_cache_mb: int = 1024
     max_waiting: int = 16
     max_upload_mb: int = 2048
     extra_models: Mapping[str, str] = field(default_factory=dict)
+    auth: str = "auto"
+    signin_hours: int = 12
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    insecure_http: bool = False
+    behind_proxy: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
+    oidc_issuer: str = ""
+    oidc_audience: str = ""
+    oidc_client_id: str = ""
+    oidc_name_claim: str = "preferred_username"
+    oidc_role_claim: str = "realm_access.roles"
+    oidc_roles: Mapping[str, str] = field(default_factory=lambda: dict(OIDC_ROLES))
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "extra_models", dict(self.extra_models))
@@ -73,8 +114,20 @@ class AppConfig:
             raise InputError(f"expected a port between 0 and 65535, got {self.port}")
         if min(self.image_cache_mb, self.max_waiting, self.max_upload_mb) < 0:
             raise InputError("image_cache_mb, max_waiting and max_upload_mb cannot be negative")
+        self._check_access()
         served = self.models or tuple(self.known_models)
         object.__setattr__(self, "models", tuple(dict.fromkeys((self.default_model, *served))))
+
+    def _check_access(self) -> None:
+        """Refuse settings of who may come in that contradict each other."""
+        if self.auth not in AUTH_MODES:
+            raise InputError(f"expected auth to be {', '.join(AUTH_MODES)}, got {self.auth!r}")
+        if self.signin_hours < 1:
+            raise InputError(f"expected signin_hours of at least 1, got {self.signin_hours}")
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise InputError("expected tls_cert and tls_key together, got one of them")
+        if bool(self.oidc_issuer) != bool(self.oidc_audience):
+            raise InputError("expected oidc_issuer and oidc_audience together, got one of them")
 
     @property
     def known_models(self) -> dict[str, str]:
@@ -156,6 +209,19 @@ def _entries(value: Any) -> dict[str, str]:
     return entries
 
 
+def _pairs(value: Any) -> dict[str, str]:
+    """Read ``value=role`` pairs, comma separated."""
+    if isinstance(value, Mapping):
+        return {str(name): str(role) for name, role in value.items()}
+    pairs = {}
+    for part in _names(value):
+        name, _, role = part.rpartition("=")
+        if not name or not role:
+            raise ValueError("expected value=role")
+        pairs[name] = role
+    return pairs
+
+
 def _text(value: Any) -> str:
     text = str(value).strip()
     if not text:
@@ -163,7 +229,7 @@ def _text(value: Any) -> str:
     return text
 
 
-def _folder(value: Any) -> Path:
+def _path(value: Any) -> Path:
     return Path(_text(value)).expanduser().resolve()
 
 
@@ -173,12 +239,25 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "device": _text,
     "host": _text,
     "port": int,
-    "cache": _folder,
-    "labels": _folder,
-    "state": _folder,
+    "cache": _path,
+    "labels": _path,
+    "state": _path,
     "prewarm": _boolean,
     "image_cache_mb": int,
     "max_waiting": int,
     "max_upload_mb": int,
     "extra_models": _entries,
+    "auth": _text,
+    "signin_hours": int,
+    "tls_cert": _path,
+    "tls_key": _path,
+    "insecure_http": _boolean,
+    "behind_proxy": _names,
+    "allowed_hosts": _names,
+    "oidc_issuer": _text,
+    "oidc_audience": _text,
+    "oidc_client_id": _text,
+    "oidc_name_claim": _text,
+    "oidc_role_claim": _text,
+    "oidc_roles": _pairs,
 }
