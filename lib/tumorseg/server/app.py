@@ -21,6 +21,7 @@ from fastapi import Depends, FastAPI
 
 from tumorseg import __version__
 from tumorseg.adapters.workplace import Workplace
+from tumorseg.audit.log import AuditLog
 from tumorseg.errors import TumorSegError
 from tumorseg.server import datastore, errors, infer, learning, ohif, pages, session
 from tumorseg.server.rules import enforce
@@ -48,6 +49,7 @@ def create_app(config: AppConfig) -> FastAPI:
         dependencies=[Depends(enforce)],
     )
     app.state.workplace = workplace
+    app.state.audit = AuditLog(config.state / "audit", dicom=workplace.source.is_dicom)
     app.state.sessions = session.SessionStore(config.cache / "sessions", config.max_upload_mb)
     errors.install(app)
     _guard(app)
@@ -87,6 +89,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         workplace.close()
+        app.state.audit.close()
 
 
 def _warm_up(workplace: Workplace) -> None:

@@ -1,0 +1,86 @@
+"""The file of the audit log: SQLite, append-only.
+
+Why SQLite and not lines of text: several processes append (servers, command lines), and a transaction gives each
+record its number and its predecessor's digest with no lock file of ours; half a line after a crash cannot be; records
+are found by person and image without reading all. Triggers refuse UPDATE, DELETE and a number out of turn, so that no
+mistake of ours and no other program can change a record in passing. Against somebody who opens the file to cheat the
+digests help (:mod:`tumorseg.audit.verify`), where the newest one is also kept elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+from tumorseg.audit.record import COLUMNS, GENESIS
+
+FILE_NAME = "audit.sqlite"
+BUSY_S = 10.0
+FORBID_DELETE = """
+CREATE TRIGGER IF NOT EXISTS no_delete BEFORE DELETE ON record
+  BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+"""
+_SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS record (
+  seq INTEGER PRIMARY KEY, time TEXT NOT NULL, who TEXT NOT NULL, role TEXT NOT NULL, how TEXT NOT NULL,
+  action TEXT NOT NULL, image TEXT NOT NULL, study TEXT NOT NULL, label TEXT NOT NULL, status INTEGER NOT NULL,
+  phase TEXT NOT NULL, request TEXT NOT NULL, address TEXT NOT NULL, detail TEXT NOT NULL, digest TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS beginning (
+  one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL, digest TEXT NOT NULL
+);
+INSERT OR IGNORE INTO beginning VALUES (1, 0, '{GENESIS}');
+CREATE INDEX IF NOT EXISTS record_time ON record (time);
+CREATE INDEX IF NOT EXISTS record_image ON record (image);
+CREATE INDEX IF NOT EXISTS record_who ON record (who);
+CREATE TRIGGER IF NOT EXISTS no_update BEFORE UPDATE ON record
+  BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+CREATE TRIGGER IF NOT EXISTS in_turn BEFORE INSERT ON record
+  WHEN NEW.seq <> 1 + max(coalesce((SELECT max(seq) FROM record), 0), (SELECT seq FROM beginning))
+  BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+{FORBID_DELETE}
+"""
+INSERT = f"INSERT INTO record ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
+
+
+def connect(folder: Path) -> sqlite3.Connection:
+    """Open the log of a folder, making it where there is none; readable by its owner alone.
+
+    A transaction is on the disk when it is committed (``synchronous = FULL``).
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = folder / FILE_NAME
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # its -wal and -shm take over the mode
+    connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        if not _is_made(connection):
+            connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _is_made(connection: sqlite3.Connection) -> bool:
+    """Whether the last thing of the schema is there: a look needs no lock, so opening never waits for a writer."""
+    found = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'no_delete'").fetchone()
+    return bool(found[0])
+
+
+def newest(connection: sqlite3.Connection) -> tuple[int, str]:
+    """Return number and digest of the newest record, or of what was before the first one kept."""
+    row = connection.execute("SELECT seq, digest FROM record ORDER BY seq DESC LIMIT 1").fetchone()
+    row = row or connection.execute("SELECT seq, digest FROM beginning").fetchone()
+    return int(row[0]), str(row[1])
+
+
+def identity(folder: Path) -> tuple[int, int] | None:
+    """Return what tells the log's file from another of the same name, None where there is none."""
+    try:
+        state = (folder / FILE_NAME).stat()
+    except OSError:
+        return None
+    return state.st_dev, state.st_ino
