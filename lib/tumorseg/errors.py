@@ -26,3 +26,20 @@ class UnavailableError(TumorSegError, RuntimeError):
     """A part that is not installed or not reachable is needed for this request (HTTP 503)."""
 
     status = 503
+
+
+class ConflictError(TumorSegError, RuntimeError):
+    """Somebody else was first: what the request builds on is no longer the newest (HTTP 409)."""
+
+    status = 409
+
+
+class StorageError(UnavailableError):
+    """What must be kept cannot be kept or read now: 507 where no space is left, 503 otherwise.
+
+    Nothing was acknowledged. The message says what to do; the server goes on by itself once that is done.
+    """
+
+    def __init__(self, message: str, *, full: bool = False) -> None:
+        super().__init__(message)
+        self.status = 507 if full else 503
