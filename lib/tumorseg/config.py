@@ -19,6 +19,8 @@ from tumorseg.registry import DEFAULT_MODEL, MODELS
 
 ENVIRONMENT_PREFIX = "TUMORSEG_"
 AUTH_MODES = ("auto", "required", "off")
+LOG_FORMATS = ("text", "json")
+LOG_LEVELS = ("debug", "info", "warning", "error")
 #: The roles of a Keycloak realm as MONAI Label's documentation sets it up.
 OIDC_ROLES = {
     "monailabel-user": "viewer",
@@ -73,6 +75,13 @@ class AppConfig:
         oidc_name_claim: which claim names the person.
         oidc_role_claim: where the claim with the roles is, with dots between the levels.
         oidc_roles: value of that claim -> role.
+        log_format: how log lines look: ``text`` for people, ``json`` for programs.
+        log_level: from which level on they are written: ``debug``, ``info``, ``warning`` or ``error``.
+        metrics_open: let everybody read ``/metrics``, for a scraper that cannot sign in.
+        audit_addresses: keep in the audit log from which address a request came.
+        disk_cache_mb: converted images and series fetched from an archive kept on disk, in MB each; those used
+            longest ago make way.
+        min_free_mb: free disk space, in MB, below which ``/readyz`` says that this server should get no more work.
     """
 
     studies: str
@@ -102,6 +111,12 @@ class AppConfig:
     oidc_name_claim: str = "preferred_username"
     oidc_role_claim: str = "realm_access.roles"
     oidc_roles: Mapping[str, str] = field(default_factory=lambda: dict(OIDC_ROLES))
+    log_format: str = "text"
+    log_level: str = "info"
+    metrics_open: bool = False
+    audit_addresses: bool = True
+    disk_cache_mb: int = 20480
+    min_free_mb: int = 512
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "extra_models", dict(self.extra_models))
@@ -114,6 +129,11 @@ class AppConfig:
             raise InputError(f"expected a port between 0 and 65535, got {self.port}")
         if min(self.image_cache_mb, self.max_waiting, self.max_upload_mb) < 0:
             raise InputError("image_cache_mb, max_waiting and max_upload_mb cannot be negative")
+        if min(self.disk_cache_mb, self.min_free_mb) < 0:
+            raise InputError("disk_cache_mb and min_free_mb cannot be negative")
+        if self.log_format not in LOG_FORMATS or self.log_level not in LOG_LEVELS:
+            expected = f"log_format {' or '.join(LOG_FORMATS)} and log_level {', '.join(LOG_LEVELS)}"
+            raise InputError(f"expected {expected}, got {self.log_format!r} and {self.log_level!r}")
         self._check_access()
         served = self.models or tuple(self.known_models)
         object.__setattr__(self, "models", tuple(dict.fromkeys((self.default_model, *served))))
@@ -260,4 +280,10 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "oidc_name_claim": _text,
     "oidc_role_claim": _text,
     "oidc_roles": _pairs,
+    "log_format": _text,
+    "log_level": _text,
+    "metrics_open": _boolean,
+    "audit_addresses": _boolean,
+    "disk_cache_mb": int,
+    "min_free_mb": int,
 }
