@@ -59,7 +59,12 @@ class AppConfig:
         prewarm: load the default model as soon as the server listens, so that the first mask comes sooner.
         image_cache_mb: decoded images kept in memory, in MB; 0 keeps none.
         max_waiting: inferences that may wait for a model; further ones are told to come back.
+        shutdown_seconds: how long a server that is told to stop goes on with the inferences that run and wait.
         max_upload_mb: largest file that a request may bring.
+        max_decoded_mb: largest image that a request may bring, in MB of voxels once it is unpacked.
+        upload_timeout_s: how long a request may stop coming before it is given up.
+        max_sessions: images of sessions kept at the same time.
+        max_sessions_mb: what they may take on the disk together, in MB.
         extra_models: further models, name -> ``module:factory``, for sites that bring their own.
         auth: whether people sign in: ``required``, ``off`` (only while nobody but this computer can reach the server),
             or ``auto``: as soon as there is a user, OpenID Connect is configured, or others can reach it.
@@ -96,7 +101,12 @@ class AppConfig:
     prewarm: bool = True
     image_cache_mb: int = 1024
     max_waiting: int = 16
+    shutdown_seconds: int = 30
     max_upload_mb: int = 2048
+    max_decoded_mb: int = 2048
+    upload_timeout_s: float = 60.0
+    max_sessions: int = 64
+    max_sessions_mb: int = 16384
     extra_models: Mapping[str, str] = field(default_factory=dict)
     auth: str = "auto"
     signin_hours: int = 12
@@ -127,8 +137,8 @@ class AppConfig:
                 raise NotFoundError(f"unknown model {name!r}; known: {', '.join(sorted(self.known_models))}")
         if not 0 <= self.port <= 65535:
             raise InputError(f"expected a port between 0 and 65535, got {self.port}")
-        if min(self.image_cache_mb, self.max_waiting, self.max_upload_mb) < 0:
-            raise InputError("image_cache_mb, max_waiting and max_upload_mb cannot be negative")
+        if min(self.image_cache_mb, self.max_waiting, self.max_upload_mb, self.shutdown_seconds) < 0:
+            raise InputError("image_cache_mb, max_waiting, max_upload_mb and shutdown_seconds cannot be negative")
         if min(self.disk_cache_mb, self.min_free_mb) < 0:
             raise InputError("disk_cache_mb and min_free_mb cannot be negative")
         if self.log_format not in LOG_FORMATS or self.log_level not in LOG_LEVELS:
@@ -265,7 +275,12 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "prewarm": _boolean,
     "image_cache_mb": int,
     "max_waiting": int,
+    "shutdown_seconds": int,
     "max_upload_mb": int,
+    "max_decoded_mb": int,
+    "upload_timeout_s": float,
+    "max_sessions": int,
+    "max_sessions_mb": int,
     "extra_models": _entries,
     "auth": _text,
     "signin_hours": int,

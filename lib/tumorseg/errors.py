@@ -23,9 +23,17 @@ class NotFoundError(TumorSegError, LookupError):
 
 
 class UnavailableError(TumorSegError, RuntimeError):
-    """A part that is not installed or not reachable is needed for this request (HTTP 503)."""
+    """A part that is not installed, not reachable or has too much to do is needed for this request (HTTP 503).
+
+    Attributes:
+        retry_after: seconds after which it is worth asking again, None where nobody can tell.
+    """
 
     status = 503
+
+    def __init__(self, message: str, *, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class ConflictError(TumorSegError, RuntimeError):

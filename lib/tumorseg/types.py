@@ -206,6 +206,8 @@ class Prediction:
         latencies: seconds by step (``pre``, ``network``, ``post``).
         detections: the single objects, where the model finds objects; the segmentation is then their label map.
         stages: the models behind this one, in the order of their work, where there are several.
+        rung: ``full``, or how far a GPU without free memory made the network step down: ``batch``, ``half``, ``cpu``
+            (:mod:`tumorseg.models.engines.ladder`).
     """
 
     segmentation: Segmentation
@@ -215,3 +217,4 @@ class Prediction:
     latencies: Mapping[str, float] = field(default_factory=dict)
     detections: Detections | None = None
     stages: tuple[Stage, ...] = ()
+    rung: str = "full"

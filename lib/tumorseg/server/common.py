@@ -19,7 +19,7 @@ from tumorseg.errors import InputError
 _MEGABYTE = 1 << 20
 
 
-def _workplace(request: Request) -> Workplace:
+async def _workplace(request: Request) -> Workplace:
     found: Workplace = request.app.state.workplace
     return found
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from tumorseg.errors import TumorSegError
+from tumorseg.errors import TumorSegError, UnavailableError
 
 logger = logging.getLogger(__name__)
 _PACKAGE = Path(__file__).parents[1]
@@ -26,7 +26,9 @@ def install(app: FastAPI) -> None:
 async def _spoken(request: Request, error: Exception) -> JSONResponse:
     """Answer an error that the caller can do something about."""
     status = error.status if isinstance(error, TumorSegError) else 500
-    return JSONResponse({"detail": _without_folders(str(error), request)}, status_code=status)
+    wait = error.retry_after if isinstance(error, UnavailableError) else None
+    headers = None if wait is None else {"Retry-After": str(wait)}
+    return JSONResponse({"detail": _without_folders(str(error), request)}, status_code=status, headers=headers)
 
 
 def _without_folders(message: str, request: Request) -> str:

@@ -55,8 +55,12 @@ def rule_of(endpoint: object) -> Rule | None:
     return found if isinstance(found, Rule) else None
 
 
-def caller(request: Request) -> Principal:
+async def caller(request: Request) -> Principal:
     """Return who asks; at a server that asks for no sign-in everybody is :data:`LOCAL`."""
+    return _who(request)
+
+
+def _who(request: Request) -> Principal:
     found: Principal = getattr(request.state, "principal", LOCAL)
     return found
 
@@ -65,11 +69,15 @@ def caller(request: Request) -> Principal:
 Caller = Annotated[Principal, Depends(caller)]
 
 
-def enforce(request: Request) -> None:
-    """Let nobody into a route who may not use it."""
+async def enforce(request: Request) -> None:
+    """Let nobody into a route who may not use it.
+
+    Like every dependency that only looks something up it is ``async``: a plain function would wait for a free thread,
+    and so would the quickest route while slow ones hold all of them.
+    """
     asked = rule_of(request.scope.get("endpoint"))
     if asked is None:
         raise ForbiddenError("this address is not open to anybody")
-    who = caller(request)
+    who = _who(request)
     if asked.role is not None and who.role < asked.role:
         raise ForbiddenError(f"this needs the role {asked.role.title}, {who.name} is {who.role.title}")

@@ -94,7 +94,7 @@ class SessionStore:
         return self.root / session_id
 
 
-def _sessions(request: Request) -> SessionStore:
+async def _sessions(request: Request) -> SessionStore:
     found: SessionStore = request.app.state.sessions
     return found
 
