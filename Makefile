@@ -1,7 +1,7 @@
 # One command each. `make` alone lists them.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-check test test-all lint format types lock sample-data sample-expected train evaluate benchmark tables clean
+.PHONY: help install demo demo-check test test-all lint format types lock sample-data sample-expected train evaluate benchmark load crash tables clean
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -60,6 +60,12 @@ evaluate: install ## measure a model on what no training saw and store it for `m
 benchmark: install ## measure speed and memory against stock MONAI Label, in an environment of its own (7 GB), and torchvision
 	$(BIN)/python -m benchmarks.serving $(BENCHMARK)
 	$(BIN)/python -m benchmarks.detection
+
+load: install ## many clients at once against a live server and stock MONAI Label, then a search for leaks (LOAD="--seconds 60 --clients 50")
+	$(BIN)/python -m benchmarks.load $(LOAD)
+
+crash: install ## kill writers and servers at random moments while labels are saved, and count what was lost (CRASH="--saves 200 --seed 1")
+	$(BIN)/python -m benchmarks.crash $(CRASH)
 
 tables: install ## write what was measured into README.md and docs/
 	$(BIN)/python docs/make_tables.py
