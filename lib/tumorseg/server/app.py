@@ -24,7 +24,9 @@ from tumorseg.adapters.workplace import Workplace
 from tumorseg.audit.log import AuditLog
 from tumorseg.errors import TumorSegError
 from tumorseg.server import datastore, errors, infer, learning, ohif, pages, session
-from tumorseg.server.rules import enforce
+from tumorseg.server.limits import BodyLimit, Limits
+from tumorseg.server.rules import enforced
+from tumorseg.server.scratch import Scratch
 
 if TYPE_CHECKING:
     from tumorseg.config import AppConfig
@@ -46,10 +48,11 @@ def create_app(config: AppConfig) -> FastAPI:
         redoc_url=None,
         lifespan=_lifespan,
         openapi_url=None,
-        dependencies=[Depends(enforce)],
+        dependencies=[Depends(enforced)],
     )
     app.state.workplace = workplace
     app.state.audit = AuditLog(config.state / "audit", dicom=workplace.source.is_dicom)
+    app.state.scratch = Scratch(config.cache / "incoming")
     app.state.sessions = session.SessionStore(config.cache / "sessions", config.max_upload_mb)
     errors.install(app)
     _guard(app)
@@ -67,6 +70,7 @@ def _guard(app: FastAPI) -> None:
     The last one added is the first one passed. From the outside in: request id, log and metrics; address and origin,
     security headers; size of the body; who asks. All are plain ASGI, so that a client that hangs up is noticed.
     """
+    app.add_middleware(BodyLimit, limits=Limits.of(app.state.workplace.config))
 
 
 def _mount_dicomweb(app: FastAPI, workplace: Workplace) -> None:
@@ -89,6 +93,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         workplace.close()
+        app.state.scratch.close()
         app.state.audit.close()
 
 

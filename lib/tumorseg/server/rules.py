@@ -1,6 +1,6 @@
 """Who may use a route, said where the route is written; a route that says nothing lets nobody in.
 
-Every endpoint carries ``@rule(role, action)`` below its router decorator. :func:`enforce` is a dependency of the
+Every endpoint carries ``@rule(role, action)`` below its router decorator. :func:`enforced` is a dependency of the
 whole application: it runs before any other code of the route. ``action`` is the word under which the audit log keeps
 the request; None for what shows and changes nothing of a patient.
 """
@@ -69,12 +69,17 @@ def _who(request: Request) -> Principal:
 Caller = Annotated[Principal, Depends(caller)]
 
 
-async def enforce(request: Request) -> None:
-    """Let nobody into a route who may not use it.
+async def enforced(request: Request) -> None:
+    """As a dependency: :func:`enforce`.
 
     Like every dependency that only looks something up it is ``async``: a plain function would wait for a free thread,
     and so would the quickest route while slow ones hold all of them.
     """
+    enforce(request)
+
+
+def enforce(request: Request) -> None:
+    """Let nobody into a route who may not use it."""
     asked = rule_of(request.scope.get("endpoint"))
     if asked is None:
         raise ForbiddenError("this address is not open to anybody")
