@@ -1,0 +1,95 @@
+"""Where what requests bring is kept while they run: a folder of this process, gone when it ends.
+
+A server that was killed leaves its folder behind; the next one on the same cache removes it. Which folders still have
+a server is told by a lock that the system takes back however a process ends, so that servers that share a cache do
+not remove each other's.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tumorseg.errors import UnavailableError
+
+_LOCK = "lock"
+
+
+class Scratch:
+    """The temporary folder of one server.
+
+    Args:
+        root: where the servers of one cache have their temporary folders.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.folder = root / f"{os.getpid()}-{secrets.token_hex(4)}"
+        self._lock = -1
+        self._making = threading.Lock()
+        _sweep(root)
+
+    def new_folder(self) -> Path:
+        """Make an empty folder; who asks for it removes it.
+
+        Raises:
+            UnavailableError: the cache cannot be written to.
+        """
+        folder = self.folder / secrets.token_hex(8)
+        try:
+            with self._making:
+                if self._lock < 0:
+                    self.folder.mkdir(parents=True, exist_ok=True)
+                    self._lock = _locked(self.folder / _LOCK)
+            folder.mkdir()
+        except OSError as error:
+            raise UnavailableError(
+                f"the server cannot keep what was sent ({error.strerror}): its cache must be a folder it can write to"
+            ) from None
+        return folder
+
+    @contextmanager
+    def lent(self) -> Iterator[Path]:
+        """Give an empty folder for as long as the block runs."""
+        folder = self.new_folder()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def close(self) -> None:
+        """Remove everything."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        with self._making:
+            if self._lock >= 0:
+                os.close(self._lock)
+                self._lock = -1
+
+
+def _locked(path: Path) -> int:
+    """Open a file and lock it for as long as it is open; BlockingIOError where another process has it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _sweep(root: Path) -> None:
+    """Remove the folders whose server is gone."""
+    for folder in root.iterdir() if root.is_dir() else ():
+        try:
+            # Without its lock a folder is just being made, or just being removed.
+            descriptor = _locked(folder / _LOCK) if (folder / _LOCK).is_file() else -1
+        except OSError:
+            continue
+        if descriptor >= 0:
+            shutil.rmtree(folder, ignore_errors=True)
+            os.close(descriptor)
