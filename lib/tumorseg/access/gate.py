@@ -1,0 +1,186 @@
+"""Decides who comes in: one object of a server that knows people, sign-ins and the provider."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tumorseg.access import secret
+from tumorseg.access.database import Database
+from tumorseg.access.downloads import Downloads
+from tumorseg.access.errors import UnauthenticatedError
+from tumorseg.access.oidc import Claims, Verifier
+from tumorseg.access.passwords import is_password
+from tumorseg.access.provider import Provider
+from tumorseg.access.sign_ins import SignIns
+from tumorseg.access.throttle import Throttle
+from tumorseg.access.types import LOCAL, Principal, Role
+from tumorseg.access.users import User, Users
+from tumorseg.errors import InputError, UnavailableError
+
+if TYPE_CHECKING:
+    from tumorseg.config import AppConfig
+
+logger = logging.getLogger(__name__)
+WRONG = "user name or password is wrong"
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    """A sign-in that succeeded.
+
+    Attributes:
+        who: as whom.
+        token: what stands for it from now on; in no representation of this object.
+        lasts_s: for how long.
+    """
+
+    who: Principal
+    token: str = field(repr=False)
+    lasts_s: int
+
+
+class Access:
+    """Who may come in to one server.
+
+    Args:
+        config: what was configured.
+        exposed: whether others than this computer can reach the server.
+
+    Raises:
+        InputError: the settings of the provider cannot be used.
+    """
+
+    def __init__(self, config: AppConfig, *, exposed: bool = False) -> None:
+        database = Database(config.state)
+        self.users, self.sign_ins = Users(database), SignIns(database)
+        self.throttle, self.downloads = Throttle(), Downloads()
+        self.verifier = _verifier(config)
+        self._client_id = config.oidc_client_id or config.oidc_audience
+        self._lasts_s = config.signin_hours * 3600
+        self._off = config.auth == "off" and not exposed
+        self._required = not self._off and (config.auth == "required" or exposed or self.verifier is not None)
+
+    @property
+    def required(self) -> bool:
+        """Whether people sign in. Once they must they must until the server stops, whoever is removed meanwhile."""
+        if not self._off and not self._required:
+            self._required = self.users.count() > 0
+        return self._required
+
+    def is_slow(self, bearer: str) -> bool:
+        """Tell whether looking at a token may need the provider: not to be done in the event loop."""
+        return _is_jwt(bearer) and self.verifier is not None and self.verifier.remembered(bearer) is None
+
+    def identify(self, bearer: str | None, cookie: str | None) -> Principal | None:
+        """Return who asks; None where a request says nothing of it.
+
+        Args:
+            bearer: the token of its ``Authorization`` header.
+            cookie: the token of its cookie, looked at where there is no other.
+
+        Raises:
+            UnauthenticatedError: a bearer token that does not count.
+            ForbiddenError: the provider's token gives no role.
+            UnavailableError: the users or the provider cannot be asked.
+        """
+        if not self.required:
+            return LOCAL
+        if bearer is not None:
+            return self._bearer(bearer)
+        return self.sign_ins.find(cookie, "cookie") if cookie else None
+
+    def sign_in(self, name: str, password: str, address: str) -> SignedIn:
+        """Exchange a password, or a personal token in its place, for the token of a sign-in.
+
+        Args:
+            name: who they say they are.
+            password: what they prove it with.
+            address: where from.
+
+        Raises:
+            UnauthenticatedError: both are not known together; it is not said which is wrong.
+            ThrottledError: too many tries failed.
+            ForbiddenError: the provider knows them, but gives no role here.
+            UnavailableError: the users or the provider cannot be asked.
+        """
+        self.throttle.begin(name, address)
+        user = self.users.find(name)
+        if user is None and self.verifier is not None and secret.prefix_of(password) is None:
+            signed = self._by_provider(name, password)
+        else:
+            signed = self._by_users(user, name, password)
+        self.throttle.succeeded(name, address)
+        return signed
+
+    def provider_token(self, name: str, password: str, address: str) -> dict[str, Any] | None:
+        """Exchange a password for the provider's own token, as MONAI Label does; None for people of this server."""
+        if self.verifier is None or self.users.find(name) is not None or secret.prefix_of(password):
+            return None
+        self.throttle.begin(name, address)
+        said = self.verifier.provider.password_grant(self._client_id, name, password)
+        self._known(said["access_token"])
+        self.throttle.succeeded(name, address)
+        return {key: said[key] for key in ("access_token", "token_type", "expires_in") if key in said}
+
+    def _bearer(self, text: str) -> Principal:
+        if _is_jwt(text) and self.verifier is not None:
+            return self._known(text)
+        who = self.sign_ins.find(text, "token")
+        if who:
+            return who
+        found = self.users.by_token(text)
+        if found is None:
+            raise UnauthenticatedError("the token does not count (any more): sign in again")
+        try:
+            self.users.note_use(found[1])
+        except UnavailableError as error:
+            logger.warning("when a token was used was not kept: %s", error)
+        return Principal(found[0].name, found[0].role, "token")
+
+    def _by_users(self, user: User | None, name: str, password: str) -> SignedIn:
+        """Check a password or a personal token; every way to be wrong takes as long and says the same."""
+        right = is_password(user.password if user and user.active else None, password)
+        found = self.users.by_token(password)
+        token = (
+            found[1] if found and hmac.compare_digest(found[0].name.lower().encode(), name.lower().encode()) else None
+        )
+        if user is None or not (right or token):
+            raise UnauthenticatedError(WRONG)
+        lasts = self._lasts_s
+        if token and token.expires is not None:
+            lasts = min(lasts, max(1, token.expires - self.users.now()))
+        who = Principal(user.name, user.role, "token")
+        text = self.sign_ins.open(who, lasts, user=user.name, token=token.id if token else None)
+        return SignedIn(who, text, lasts)
+
+    def _by_provider(self, name: str, password: str) -> SignedIn:
+        """Ask the provider, and keep a sign-in of ours: its own tokens often count for minutes only."""
+        assert self.verifier is not None
+        said = self.verifier.provider.password_grant(self._client_id, name, password)
+        who = self._known(said["access_token"])
+        return SignedIn(who, self.sign_ins.open(who, self._lasts_s), self._lasts_s)
+
+    def _known(self, token: str) -> Principal:
+        """Return whose a provider's token is; nobody of theirs may go by the name of a user of ours."""
+        assert self.verifier is not None
+        who = self.verifier.principal(token)
+        if self.users.find(who.name) is not None:
+            raise UnauthenticatedError(f"the provider's {who.name!r} has the name of a user of this server")
+        return who
+
+
+def _is_jwt(text: str) -> bool:
+    return text.count(".") == 2
+
+
+def _verifier(config: AppConfig) -> Verifier | None:
+    if not config.oidc_issuer:
+        return None
+    roles = {value: Role.parse(role) for value, role in config.oidc_roles.items()}
+    if not roles:
+        raise InputError("expected oidc_roles to give at least one role, got none: nobody could come in")
+    claims = Claims(config.oidc_audience, config.oidc_name_claim, config.oidc_role_claim, roles)
+    return Verifier(Provider(config.oidc_issuer), claims)
