@@ -12,7 +12,7 @@ The way of an image through :meth:`SlicewiseModel.predict`:
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,8 +23,10 @@ import numpy as np
 from tumorseg.errors import InputError
 from tumorseg.geometry import Grid
 from tumorseg.models.base import Progress
+from tumorseg.models.engines.base import Look
+from tumorseg.models.engines.rung import said
 from tumorseg.models.metadata import identify, read_metadata
-from tumorseg.models.preparation import prepare
+from tumorseg.models.preparation import Prepared, prepare
 from tumorseg.transforms.components import specks
 from tumorseg.types import FLAIR, T1, T1GD, Prediction, Segmentation, StudyImage
 
@@ -74,6 +76,38 @@ class SlicewiseSpec:
         return WEIGHTS / f"{self.name}.safetensors"
 
 
+@dataclass(eq=False)
+class StartedSlices:
+    """A study on its way through a slice-wise model.
+
+    Attributes:
+        grid: the image's own.
+        prepared: the image as the network sees it.
+        look: its share of a run of the network.
+        latencies: seconds by step.
+    """
+
+    grid: Grid
+    prepared: Prepared
+    look: Look
+    latencies: dict[str, float]
+
+    @property
+    def error(self) -> Exception | None:
+        """What ended its share of the run."""
+        return self.look.error
+
+    @property
+    def size(self) -> int:
+        """Slices to look at."""
+        return len(self.look.chosen)
+
+    @property
+    def nbytes(self) -> int:
+        """The slices and their probability."""
+        return self.prepared.slices.nbytes + self.look.probability.nbytes
+
+
 class SlicewiseModel:
     """A :class:`tumorseg.models.base.Model` made of a spec and a file of weights.
 
@@ -113,20 +147,42 @@ class SlicewiseModel:
             only: ``(K,)`` along the image's most axial axis (:class:`tumorseg.types.SliceScores`): slices where this
                 is False are not looked at, their probability is 0.
         """
-        started = time.perf_counter()
+        started = self.begin(image, progress=progress, only=only)
+        self.look([started])
+        return self.finish(started)
+
+    def begin(
+        self, image: StudyImage, *, progress: Progress | None = None, only: NDArray[np.bool_] | None = None
+    ) -> StartedSlices:
+        """First step: bring ``image`` to the slices that the network sees."""
+        begin = time.perf_counter()
         prepared = prepare(image, self.channels, self.spec.stride, self.contrast)
         count = prepared.slices.shape[1]
         if only is not None and only.shape != (count,):
             raise InputError(f"expected a choice of the {count} slices along axis {prepared.axis}, got {only.shape}")
-        before = time.perf_counter()
         chosen = None if only is None else prepared.along(only)
-        probability = prepared.uncut(self._engine(prepared.slices, progress, chosen))
-        after = time.perf_counter()
+        look = Look(self.spec, prepared.slices, progress, chosen)
+        return StartedSlices(image.grid, prepared, look, {"pre": time.perf_counter() - begin})
+
+    def look(self, started: Sequence[StartedSlices]) -> None:
+        """Second step: the network, over all of them in one go."""
+        begin = time.perf_counter()
+        self._engine.look([one.look for one in started])
+        for one in started:
+            one.latencies["network"] = time.perf_counter() - begin
+
+    def finish(self, started: StartedSlices) -> Prediction:
+        """Last step: from the probability of slices to the label map on the image's own grid."""
+        if started.error is not None:
+            raise started.error
+        begin = time.perf_counter()
+        prepared, rung = started.prepared, started.look.rung
+        probability = prepared.uncut(started.look.probability)
         small = specks(probability >= THRESHOLD, self.spec.min_part)
         probability[small] = np.minimum(probability[small], BELOW_THRESHOLD)
         probability = prepared.restore(probability)
         voxels = (probability >= THRESHOLD).view(np.uint8) * np.uint8(self.labels["tumour"])
-        segmentation = Segmentation(voxels, image.grid, self.labels, probability)
-        done = time.perf_counter()
-        latencies = {"pre": before - started, "network": after - before, "post": done - after}
-        return Prediction(segmentation, self.name, self.version, prepared.notes, latencies)
+        segmentation = Segmentation(voxels, started.grid, self.labels, probability)
+        latencies = {**started.latencies, "post": time.perf_counter() - begin}
+        name, notes = said(rung)
+        return Prediction(segmentation, self.name, self.version, prepared.notes + notes, latencies, rung=name)

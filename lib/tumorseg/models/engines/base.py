@@ -1,24 +1,92 @@
-"""What all engines share: context slices, padding, the mirror image."""
+"""What all engines share: context slices, padding, several volumes in one run."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tumorseg.models.base import Progress
+from tumorseg.models.engines.rung import Rung, lower
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tumorseg.models.slicewise import SlicewiseSpec
 
-#: Gives the padded input of slices start..stop, ``(stop - start, slices * C, H, W)`` float32.
-Inputs = Callable[[int, int], "NDArray[np.float32]"]
-#: Takes the probabilities ``(n, H, W)`` of the slices from start on.
-Keep = Callable[[int, "NDArray[np.float32]"], None]
+
+class Look:
+    """One volume's share of a run of the network.
+
+    Args:
+        spec: the network.
+        volume: ``(C, K, H, W)`` normalised voxels.
+        progress: told (done, total) slices; what it raises ends this volume's share and nobody else's.
+        only: ``(K,)``, the slices to look at; the others are 0.
+
+    Attributes:
+        probability: ``(K, H, W)``, or ``(K,)`` of a network that says one number of a slice.
+        error: what ended the share early.
+        rung: the lowest rung that a slice took, None where there is no ladder.
+    """
+
+    def __init__(
+        self,
+        spec: SlicewiseSpec,
+        volume: NDArray[np.float32],
+        progress: Progress | None = None,
+        only: NDArray[np.bool_] | None = None,
+        *,
+        whole: bool = False,
+    ) -> None:
+        _, count, height, width = volume.shape
+        self._slices = volume.transpose(1, 0, 2, 3)  # (K, C, H, W)
+        self._pads = (_pad(height, spec.stride), _pad(width, spec.stride))
+        self._around = np.arange(spec.slices) - spec.slices // 2
+        self._progress, self._whole, self._done = progress, whole, 0
+        self.chosen = np.arange(count) if only is None else np.flatnonzero(only)
+        self.probability = np.zeros((count,) if whole else (count, height, width), np.float32)
+        self.error: Exception | None = None
+        self.rung: Rung | None = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the input."""
+        height, width = self._slices.shape[2:]
+        (top, bottom), (left, right) = self._pads
+        return height + top + bottom, width + left + right
+
+    def input(self, k: int) -> NDArray[np.float32]:
+        """Return slice k with its neighbours, padded: ``(1, slices * C, H, W)``."""
+        count, _, height, width = self._slices.shape
+        one = self._slices[(k + self._around).clip(0, count - 1)]  # the outermost slices repeat
+        one = one.reshape(1, -1, height, width)
+        if any(map(any, self._pads)):
+            one = np.pad(one, ((0, 0), (0, 0), *self._pads), mode="edge")
+        return np.ascontiguousarray(one)
+
+    def keep(self, k: int, probability: NDArray[np.float32], rung: Rung | None = None) -> None:
+        """Take the answer ``(H, W)`` for slice k, or ``(1, 1)`` of a network that says one number of a slice."""
+        if self.error is not None:
+            return
+        (top, _), (left, _) = self._pads
+        height, width = self._slices.shape[2:]
+        answer = probability[0, 0] if self._whole else probability[top : top + height, left : left + width]
+        self.probability[k] = answer
+        self.rung, self._done = lower(self.rung, rung), self._done + 1
+        if self._progress:
+            try:
+                self._progress(self._done, len(self.chosen))
+            except Exception as error:
+                self.error = error
+
+
+#: One slice of one volume: what is asked next.
+Item = tuple[Look, int]
+#: Takes the probabilities ``(H, W)`` of an item, and the rung it took.
+Keep = Callable[[Item, "NDArray[np.float32]", Rung | None], None]
 
 
 class SliceEngine(ABC):
@@ -30,67 +98,46 @@ class SliceEngine(ABC):
     def __call__(
         self, prepared: NDArray[np.float32], progress: Progress | None = None, only: NDArray[np.bool_] | None = None
     ) -> NDArray[np.float32]:
-        """Run the network over a volume; ``progress`` hears of every batch that is done.
+        """Run the network over a volume; ``progress`` hears of every slice that is done.
 
         Args:
             prepared: ``(C, K, H, W)``.
             progress: told (done, total) slices.
             only: ``(K,)``, the slices to look at; the others are 0.
         """
-        _, slices, height, width = prepared.shape
-        (top, _), (left, _) = (self._pad(side) for side in (height, width))
-        out = np.zeros((slices, height, width), np.float32)
-
-        def keep(indices: NDArray[np.intp], probability: NDArray[np.float32]) -> None:
-            out[indices] = probability[:, top : top + height, left : left + width]
-
-        self._each(prepared, keep, progress, only)
-        return out
+        return self._alone(Look(self.spec, prepared, progress, only))
 
     def scores(self, prepared: NDArray[np.float32], progress: Progress | None = None) -> NDArray[np.float32]:
         """Run a network that says one number of a slice: ``(C, K, H, W)`` -> ``(K,)`` probabilities."""
-        out = np.zeros(prepared.shape[1], np.float32)
+        return self._alone(Look(self.spec, prepared, progress, whole=True))
 
-        def keep(indices: NDArray[np.intp], probability: NDArray[np.float32]) -> None:
-            out[indices] = probability[:, 0, 0]
+    def look(self, looks: Sequence[Look]) -> None:
+        """Run the network over several volumes in one go; each gets what it would get alone.
 
-        self._each(prepared, keep, progress, None)
-        return out
+        A volume whose ``progress`` raises is left at once and keeps the error; the others go on.
+        """
+        self.run(_items(looks), lambda item, probability, rung: item[0].keep(item[1], probability, rung))
 
-    def _each(
-        self,
-        prepared: NDArray[np.float32],
-        keep: Callable[[NDArray[np.intp], NDArray[np.float32]], None],
-        progress: Progress | None,
-        only: NDArray[np.bool_] | None,
-    ) -> None:
-        """Hand ``keep`` the indices of some slices and what the network says of them, until all were looked at."""
-        volume = prepared.transpose(1, 0, 2, 3)  # (K, C, H, W)
-        count, _, height, width = volume.shape
-        chosen = np.arange(count) if only is None else np.flatnonzero(only)
-        pads = ((0, 0), (0, 0), self._pad(height), self._pad(width))
-        around = np.arange(self.spec.slices) - self.spec.slices // 2
-        done = 0
-
-        def inputs(start: int, stop: int) -> NDArray[np.float32]:
-            neighbours = chosen[start:stop, None] + around
-            batch = volume[neighbours.clip(0, count - 1)]  # (B, slices, C, H, W); the outermost slices repeat
-            batch = batch.reshape(stop - start, -1, height, width)
-            return np.ascontiguousarray(np.pad(batch, pads, mode="edge") if np.any(pads) else batch)
-
-        def take(start: int, probability: NDArray[np.float32]) -> None:
-            nonlocal done
-            keep(chosen[start : start + len(probability)], probability)
-            done += len(probability)
-            if progress:
-                progress(done, len(chosen))
-
-        self.run(len(chosen), inputs, take)
+    def _alone(self, look: Look) -> NDArray[np.float32]:
+        self.look([look])
+        if look.error is not None:
+            raise look.error
+        return look.probability
 
     @abstractmethod
-    def run(self, count: int, inputs: Inputs, keep: Keep) -> None:
-        """Ask ``inputs`` for all of ``count`` slices and hand every result to ``keep``, in any order."""
+    def run(self, items: Iterator[Item], keep: Keep) -> None:
+        """Ask for one item after the other and hand every answer to ``keep``, in any order."""
 
-    def _pad(self, side: int) -> tuple[int, int]:
-        extra = -side % self.spec.stride
-        return extra // 2, extra - extra // 2
+
+def _items(looks: Sequence[Look]) -> Iterator[Item]:
+    """Yield every slice that is still wanted when its turn comes."""
+    for look in looks:
+        for k in look.chosen:
+            if look.error is not None:
+                break
+            yield look, int(k)
+
+
+def _pad(side: int, stride: int) -> tuple[int, int]:
+    extra = -side % stride
+    return extra // 2, extra - extra // 2

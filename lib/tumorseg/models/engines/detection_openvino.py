@@ -5,6 +5,7 @@ Proposals, RoI pooling and the heads stay with PyTorch: their sizes change with 
 
 from __future__ import annotations
 
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,11 +42,12 @@ class OpenVinoPyramid(nn.Module):
         """See the class."""
         slices = (one[None] for one in x.contiguous().numpy())
         maps: list[Tensor] = []
-        for index, outputs in enumerate(self._requests.run(slices)):
-            if not maps:
-                maps = [torch.empty(len(x), *output.shape[1:]) for output in outputs]
-            for level, output in zip(maps, outputs, strict=True):
-                level[index] = torch.from_numpy(output)[0]
+        with closing(self._requests.run(slices)) as answers:
+            for index, outputs in enumerate(answers):
+                if not maps:
+                    maps = [torch.empty(len(x), *output.shape[1:]) for output in outputs]
+                for level, output in zip(maps, outputs, strict=True):
+                    level[index] = torch.from_numpy(output)[0]
         return dict(zip(self.levels, maps, strict=True))
 
 

@@ -5,14 +5,16 @@ One slice, with its mirror image, is one request, and as many requests run at on
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tumorseg.models.engines.base import Inputs, Keep, SliceEngine
+from tumorseg.models.engines.base import Item, Keep, SliceEngine
 from tumorseg.models.engines.converted import converted, ov
 from tumorseg.models.engines.requests import Requests
 
@@ -38,17 +40,21 @@ class OpenVinoEngine(SliceEngine):
         model = converted(core, weights, spec.name, partial(_make, spec, weights), (-1, channels, -1, -1))
         self._requests = Requests(core, model, threads)
 
-    def run(self, count: int, inputs: Inputs, keep: Keep) -> None:
-        """See :meth:`SliceEngine.run`."""
-        for index, (answer, *_) in enumerate(self._requests.run(self._batches(count, inputs))):
-            both = (answer[:1, 0] + answer[1:, 0, :, ::-1]) / 2 if self.spec.mirror else answer[:1, 0]
-            keep(index, np.array(both, np.float32))
+    def run(self, items: Iterator[Item], keep: Keep) -> None:
+        """See :meth:`SliceEngine.run`; no core waits between two volumes."""
+        asked: deque[Item] = deque()
 
-    def _batches(self, count: int, inputs: Inputs) -> Iterator[NDArray[np.float32]]:
-        """Yield every slice, ``(1, C, H, W)``, with its mirror image behind it where the model wants it."""
-        for index in range(count):
-            straight = inputs(index, index + 1)
-            yield np.concatenate([straight, straight[..., ::-1]]) if self.spec.mirror else straight
+        def batches() -> Iterator[NDArray[np.float32]]:
+            """Yield every slice, ``(1, C, H, W)``, with its mirror image behind it where the model wants it."""
+            for item in items:
+                straight = item[0].input(item[1])
+                asked.append(item)
+                yield np.concatenate([straight, straight[..., ::-1]]) if self.spec.mirror else straight
+
+        with closing(self._requests.run(batches())) as answers:
+            for answer, *_ in answers:
+                both = (answer[0, 0] + answer[1, 0, :, ::-1]) / 2 if self.spec.mirror else answer[0, 0]
+                keep(asked.popleft(), np.array(both, np.float32), None)
 
 
 def _make(spec: SlicewiseSpec, weights: Path) -> tuple[nn.Module, Tensor]:

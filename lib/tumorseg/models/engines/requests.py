@@ -2,14 +2,15 @@
 
 AsyncInferQueue, and several Python threads that call infer(), both lock up now and then: one holds the interpreter and
 waits for the network, the other the network, for the interpreter. Here the inputs run at the same time in OpenVINO's
-own threads, Python touches them from one thread only, and their memory is OpenVINO's.
+own threads, Python touches them from one thread at a time, whichever network it is, and their memory is OpenVINO's.
 """
 
 from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
+from contextlib import suppress
 from threading import Lock
 
 import numpy as np
@@ -19,6 +20,8 @@ from tumorseg.models.engines.converted import PRECISION, ov
 
 #: Small working sets stay in the caches: many inputs one by one, each on a core, instead of one after the other on all.
 SETTINGS = {"PERFORMANCE_HINT": "THROUGHPUT", **PRECISION}
+# Of the whole process: two networks driven from two threads lock up like one does.
+_TURN = Lock()
 
 
 class Requests:
@@ -33,17 +36,20 @@ class Requests:
     def __init__(self, core: ov.Core, model: ov.Model, threads: int | None = None) -> None:
         count = threads or int(os.environ.get("TUMORSEG_THREADS", "0"))
         settings = SETTINGS | ({"INFERENCE_NUM_THREADS": str(count)} if count else {})
-        compiled = core.compile_model(model, "CPU", settings)
-        streams = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
-        self._requests = [compiled.create_infer_request() for _ in range(max(1, streams))]
+        with _TURN:
+            compiled = core.compile_model(model, "CPU", settings)
+            streams = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+            self._requests = [compiled.create_infer_request() for _ in range(max(1, streams))]
         self._inputs: list[ov.Tensor | None] = [None] * len(self._requests)
         self._outputs = len(compiled.outputs)
-        self._lock = Lock()
 
-    def run(self, inputs: Iterable[NDArray[np.float32]]) -> Iterator[list[NDArray[np.float32]]]:
-        """Yield the outputs for each input, in order; they are valid until the next one is asked for."""
+    def run(self, inputs: Iterable[NDArray[np.float32]]) -> Generator[list[NDArray[np.float32]]]:
+        """Yield the outputs for each input, in order; they are valid until the next one is asked for.
+
+        Whoever does not take all of them closes the generator: until then nobody else has a turn.
+        """
         running: deque[int] = deque()  # places, the oldest first
-        with self._lock:
+        with _TURN:
             try:
                 for index, batch in enumerate(inputs):
                     if len(running) == len(self._requests):
@@ -55,7 +61,8 @@ class Requests:
                     yield self._collect(running.popleft())
             finally:  # an error on the way must not leave a request running into the next volume
                 for place in running:
-                    self._requests[place].wait()
+                    with suppress(RuntimeError):
+                        self._requests[place].wait()
 
     def _start(self, place: int, batch: NDArray[np.float32]) -> None:
         tensor = self._inputs[place]
