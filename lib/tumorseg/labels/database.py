@@ -81,8 +81,14 @@ class Database:
         """Read; nothing where there is no file yet."""
         if not self.is_there():
             return []
+        with self.reading() as connection:
+            return connection.execute(sql, values).fetchall()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Give this thread's connection for reading; there must be a file."""
         with self._dropped_when_broken(), spoken(self.path):
-            return self._connection().execute(sql, values).fetchall()
+            yield self._connection()
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
