@@ -50,6 +50,21 @@ def read_nifti(path: Path) -> StudyImage:
     )
 
 
+def nifti_sizes(path: Path) -> tuple[int, ...]:
+    """Return how many voxels the header promises along each axis, fastest first; no voxel is read.
+
+    Raises:
+        InputError: no NIfTI, or cut off within its header.
+    """
+    try:
+        with _open(path) as file:
+            return tuple(int(size) for size in _header(path, file).get_data_shape())
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"{path} cannot be read as NIfTI ({error}); is it damaged or cut off?") from error
+
+
 def _open(path: Path) -> BinaryIO:
     """Open a file by its content: some are gzipped without saying so, and the other way round."""
     from isal import igzip

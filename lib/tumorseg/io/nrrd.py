@@ -45,8 +45,8 @@ def read_nrrd(path: Path) -> StudyImage:
         raise
     except Exception as error:  # pynrrd passes on what its parsers and zlib raise
         raise InputError(f"{path} cannot be read as NRRD ({error}); is it damaged or cut off?") from error
-    affine, spatial, notes = _geometry(path, header, data.ndim)
-    voxels = _channels_first(path, data, spatial)
+    affine, spatial, notes = nrrd_geometry(path, header, data.ndim)
+    voxels = channels_first(path, data, spatial)
     return StudyImage(
         voxels=voxels,
         grid=Grid((voxels.shape[1], voxels.shape[2], voxels.shape[3]), affine),
@@ -65,7 +65,9 @@ def _require_own_data(path: Path, header: dict[str, Any]) -> None:
         raise InputError(f"{path} names {named} as its data, outside its own folder; put both into one folder")
 
 
-def _geometry(path: Path, header: dict[str, Any], ndim: int) -> tuple[NDArray[np.float64], list[int], tuple[str, ...]]:
+def nrrd_geometry(
+    path: Path, header: dict[str, Any], ndim: int
+) -> tuple[NDArray[np.float64], list[int], tuple[str, ...]]:
     """Return voxel -> LPS mm, the (fastest first) numbers of the axes in space, and notes."""
     directions = header.get("space directions")
     if directions is None:
@@ -96,7 +98,7 @@ def _plain_geometry(header: dict[str, Any], ndim: int) -> tuple[NDArray[np.float
     return affine, spatial, ("The NRRD header has no directions: left and right are not known.",)
 
 
-def _channels_first(path: Path, data: NDArray[Any], spatial: list[int]) -> NDArray[Any]:
+def channels_first(path: Path, data: NDArray[Any], spatial: list[int]) -> NDArray[Any]:
     """Bring data in C order (slowest axis first) to ``(C, K, J, I)``."""
     slow_first = sorted(data.ndim - 1 - axis for axis in spatial)
     if not 2 <= len(slow_first) <= 3:

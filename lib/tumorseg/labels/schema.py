@@ -1,68 +1,119 @@
-"""The tables of the label history; a new layout is a further script at the end, never a change to an earlier one."""
+"""What the values of a label map are called, and whether a server knows such classes."""
 
 from __future__ import annotations
 
-_FIRST = """
-CREATE TABLE versions (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    uid TEXT NOT NULL UNIQUE,
-    image TEXT NOT NULL,
-    tag TEXT NOT NULL,
-    author TEXT NOT NULL,
-    created TEXT NOT NULL,
-    tool TEXT NOT NULL,
-    model TEXT NOT NULL,
-    model_version TEXT NOT NULL,
-    prompts TEXT,
-    parent TEXT,
-    kind TEXT NOT NULL CHECK (kind IN ('label', 'no_lesion', 'removed')),
-    sha256 TEXT NOT NULL,
-    suffix TEXT NOT NULL,
-    size INTEGER NOT NULL,
-    info TEXT NOT NULL,
-    request_id TEXT NOT NULL
-);
-CREATE INDEX versions_of_image ON versions (image, tag, seq);
-CREATE INDEX versions_of_object ON versions (sha256);
+from collections.abc import Mapping, Sequence
+from typing import Any
 
--- The newest version of every image and tag; for lookups, and made anew from versions at any time.
-CREATE TABLE heads (
-    image TEXT NOT NULL,
-    tag TEXT NOT NULL,
-    seq INTEGER NOT NULL,
-    kind TEXT NOT NULL,
-    PRIMARY KEY (image, tag)
-) WITHOUT ROWID;
+from tumorseg.errors import InputError
+from tumorseg.labels.files import LARGEST_VALUE, Segment
 
--- Which version lies as a copy at <tag>/<name>, and how that file looked when it was put there.
-CREATE TABLE copies (
-    tag TEXT NOT NULL,
-    name TEXT NOT NULL,
-    image TEXT NOT NULL,
-    seq INTEGER NOT NULL,
-    size INTEGER NOT NULL,
-    changed_ns INTEGER NOT NULL,
-    PRIMARY KEY (tag, name)
-) WITHOUT ROWID;
-CREATE INDEX copies_of_image ON copies (image, tag);
+#: Segments that panels keep beside the classes; Slicer's saves them along and does not name them.
+HELPERS = frozenset({"background", "foreground_scribbles", "background_scribbles"})
 
-CREATE TRIGGER versions_stay_as_they_are BEFORE UPDATE ON versions
-BEGIN SELECT RAISE(ABORT, 'a label version is never changed'); END;
+#: value -> class name.
+Names = dict[int, str]
 
-CREATE TRIGGER versions_stay BEFORE DELETE ON versions
-BEGIN SELECT RAISE(ABORT, 'a label version is never deleted'); END;
 
--- INSERT OR REPLACE deletes without asking the trigger above.
-CREATE TRIGGER versions_are_not_replaced BEFORE INSERT ON versions
-WHEN EXISTS (SELECT 1 FROM versions WHERE uid = NEW.uid OR seq = NEW.seq)
-BEGIN SELECT RAISE(ABORT, 'a label version is never replaced'); END;
+def said_names(info: Mapping[str, Any]) -> Names:
+    """Read ``label_info``, ``[{"name": …, "idx": …}]`` as Slicer's panel sends it; empty where nothing was said.
 
-CREATE TRIGGER versions_become_heads AFTER INSERT ON versions
-BEGIN
-    INSERT INTO heads (image, tag, seq, kind) VALUES (NEW.image, NEW.tag, NEW.seq, NEW.kind)
-    ON CONFLICT (image, tag) DO UPDATE SET seq = NEW.seq, kind = NEW.kind WHERE NEW.seq > seq;
-END;
-"""
+    Raises:
+        InputError: a name or value twice, no name, or a value out of range.
+    """
+    said = info.get("label_info")
+    if said is None:
+        return {}
+    if not isinstance(said, Sequence) or isinstance(said, str):
+        raise InputError(f'expected label_info as [{{"name": …, "idx": …}}], got {type(said).__name__}')
+    names: Names = {}
+    for item in said:
+        if not isinstance(item, Mapping) or "name" not in item:
+            raise InputError(f'expected label_info as [{{"name": …, "idx": …}}], got {item!r:.80} in it')
+        name, value = str(item["name"]).strip(), _value(item.get("idx"))
+        if not name or name in names.values():
+            raise InputError(f"expected every class of label_info once and named, got {name!r} again or empty")
+        if value in names:
+            raise InputError(f"label_info gives value {value} to {names[value]!r} and to {name!r}: choose one")
+        names[value] = name
+    return names
 
-#: Scripts in the order in which they are run; ``PRAGMA user_version`` counts them.
-MIGRATIONS = (_FIRST,)
+
+def _value(said: Any) -> int:
+    whole = isinstance(said, int) and not isinstance(said, bool)
+    if isinstance(said, float) and said.is_integer():
+        said, whole = int(said), True
+    if not whole or not 0 <= said <= LARGEST_VALUE:
+        raise InputError(f"expected idx in label_info as a whole number in 0..{LARGEST_VALUE}, got {said!r:.40}")
+    return int(said)
+
+
+def names_of_values(said: Names, values: Sequence[int]) -> Names:
+    """Name every value of a plain label map.
+
+    Slicer's panel counts the segments that it leaves out (``background``) when it numbers ``label_info``, but the map
+    it exports is numbered without them: where the values only make sense that way, that is how they are read.
+
+    Raises:
+        InputError: a value has no name although names were sent.
+    """
+    unnamed = [value for value in values if value not in said]
+    if not said or not unnamed:
+        return said
+    shifted = dict(enumerate((said[value] for value in sorted(said) if value), start=1))
+    if max(values) <= len(shifted) and sorted(shifted) != sorted(value for value in said if value):
+        return shifted
+    known = ", ".join(f"{value} = {name}" for value, name in sorted(said.items()))
+    raise InputError(f"the label holds {unnamed[:8]}, which label_info does not name ({known}): name every value")
+
+
+def check_segments(segments: Sequence[Segment], found: Sequence[set[int]], said: Names) -> None:
+    """Check what a ``.seg.nrrd`` says of its values against its voxels, and against ``label_info``.
+
+    Args:
+        segments: of the file.
+        found: by layer, the values other than 0 in the voxels.
+        said: what came with the file; its values are Slicer's numbering of segments and not the file's.
+
+    Raises:
+        InputError: two segments share voxels or a name, or voxels belong to none.
+    """
+    places = [(segment.layer, segment.value) for segment in segments]
+    if len(set(places)) < len(places) or len({segment.name for segment in segments}) < len(segments):
+        raise InputError("two segments of the .seg.nrrd have the same name, or the same layer and value: rename one")
+    if any(not 0 <= segment.layer < len(found) or not 0 < segment.value <= LARGEST_VALUE for segment in segments):
+        raise InputError(f"a segment names a layer or value that the .seg.nrrd does not have ({len(found)} layers)")
+    stray = [(layer, value) for layer, values in enumerate(found) for value in values if (layer, value) not in places]
+    if stray:
+        raise InputError(f"voxels of layer {stray[0][0]} hold {stray[0][1]}, which no segment of the .seg.nrrd names")
+    unknown = set(said.values()) - {segment.name for segment in segments}
+    if unknown:
+        raise InputError(f"label_info names {sorted(unknown)}, but the .seg.nrrd has no such segment")
+
+
+def check_classes(names: Names, values: Sequence[int], schema: Mapping[str, int | None], *, numbered: bool) -> None:
+    """Refuse classes that the server was not configured for.
+
+    Args:
+        names: value -> name, as far as it was said.
+        values: in the voxels, other than 0.
+        schema: class name -> its value, or None where any will do; an empty one admits everything.
+        numbered: whether the values are the classes' own; those of a ``.seg.nrrd`` are the file's.
+
+    Raises:
+        InputError: an unknown class, or a known one under another value.
+    """
+    if not schema:
+        return
+    known = ", ".join(name if value is None else f"{name}={value}" for name, value in schema.items())
+    for value, name in names.items():
+        if name in HELPERS:
+            continue
+        if name not in schema:
+            raise InputError(f"the class {name!r} is unknown here; expected one of {known}")
+        if numbered and schema[name] not in (None, value):
+            raise InputError(f"expected {name!r} as value {schema[name]}, got {value}; the classes are {known}")
+    told = set(names) | {value for value in schema.values() if value is not None}
+    unnamed = [value for value in values if value not in told]
+    if unnamed:
+        raise InputError(f"the label holds {unnamed[:8]}, which is none of {known}: send label_info, or these values")
