@@ -44,6 +44,11 @@ CREATE TRIGGER IF NOT EXISTS in_turn BEFORE INSERT ON record
 INSERT = f"INSERT INTO record ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
 
 
+def folder_in(state: Path) -> Path:
+    """Return where the log lies within a server's state folder."""
+    return state / "audit"
+
+
 def connect(folder: Path) -> sqlite3.Connection:
     """Open the log of a folder, making it where there is none; readable by its owner alone.
 
