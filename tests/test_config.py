@@ -52,11 +52,22 @@ def test_an_address_is_remote() -> None:
         ({"extra_models": "mine"}, "name=module:factory"),
         ({"image_cache_mb": "-1"}, "negative"),
         ({"device": " "}, "device"),
+        ({"label_classes": "tumor,tumor=2"}, "every class once"),
+        ({"label_classes": "tumor=one"}, "label_classes"),
+        ({"label_classes": "tumor=1,cyst=1"}, "value of its own"),
+        ({"label_classes": "background=0"}, "1..65535"),
+        ({"lease_minutes": "0"}, "lease_minutes"),
     ],
 )
 def test_what_cannot_be_read_is_named(conf: dict[str, Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=message):
         AppConfig.parse(tmp_path, conf, {})
+
+
+def test_the_classes_of_labels_with_and_without_values(tmp_path: Path) -> None:
+    config = AppConfig.parse(tmp_path, {"label_classes": "tumor=1, oedema"}, {})
+    assert dict(config.label_classes) == {"tumor": 1, "oedema": None}
+    assert not AppConfig.parse(tmp_path, {}, {}).label_classes
 
 
 def test_unknown_models_and_missing_studies(tmp_path: Path) -> None:

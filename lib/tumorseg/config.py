@@ -54,6 +54,9 @@ class AppConfig:
         cache: folder for what can be made again (converted images, indexes, sessions).
         labels: folder of the labels that annotators send; None: ``labels`` in the studies folder where that can be
             written, else below the user's data folder.
+        label_classes: class name -> its value in label maps, or None where any will do; labels with other classes are
+            refused. Empty: any class.
+        lease_minutes: how long a case stays with the annotator to whom it was given.
         state: folder of what a server must not lose beside the labels: people and their tokens, the audit log. Several
             servers of one site may share it.
         prewarm: load the default model as soon as the server listens, so that the first mask comes sooner.
@@ -97,6 +100,8 @@ class AppConfig:
     port: int = DEFAULT_PORT
     cache: Path = field(default_factory=cache_folder)
     labels: Path | None = None
+    label_classes: Mapping[str, int | None] = field(default_factory=dict)
+    lease_minutes: int = 30
     state: Path = field(default_factory=state_folder)
     prewarm: bool = True
     image_cache_mb: int = 1024
@@ -130,6 +135,14 @@ class AppConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "extra_models", dict(self.extra_models))
+        object.__setattr__(self, "label_classes", dict(self.label_classes))
+        numbers = [number for number in self.label_classes.values() if number is not None]
+        if len(set(numbers)) < len(numbers) or any(not 1 <= number <= 65535 for number in numbers):
+            raise InputError(
+                f"expected every class of label_classes with a value of its own in 1..65535, got {numbers}"
+            )
+        if self.lease_minutes < 1:
+            raise InputError(f"expected lease_minutes of at least 1, got {self.lease_minutes}")
         if not self.studies:
             raise InputError("expected a studies folder or a DICOMweb address, got nothing: pass --studies")
         for name in (*self.models, self.default_model):
@@ -139,6 +152,8 @@ class AppConfig:
             raise InputError(f"expected a port between 0 and 65535, got {self.port}")
         if min(self.image_cache_mb, self.max_waiting, self.max_upload_mb, self.shutdown_seconds) < 0:
             raise InputError("image_cache_mb, max_waiting, max_upload_mb and shutdown_seconds cannot be negative")
+        if min(self.max_decoded_mb, self.max_sessions, self.max_sessions_mb) < 1 or not self.upload_timeout_s > 0:
+            raise InputError("max_decoded_mb, max_sessions, max_sessions_mb and upload_timeout_s must be positive")
         if min(self.disk_cache_mb, self.min_free_mb) < 0:
             raise InputError("disk_cache_mb and min_free_mb cannot be negative")
         if self.log_format not in LOG_FORMATS or self.log_level not in LOG_LEVELS:
@@ -252,6 +267,19 @@ def _pairs(value: Any) -> dict[str, str]:
     return pairs
 
 
+def _classes(value: Any) -> dict[str, int | None]:
+    """Read names of classes, comma separated, each with its value (``tumor=1``) or without."""
+    if isinstance(value, Mapping):
+        return {str(name): None if number is None else int(number) for name, number in value.items()}
+    classes: dict[str, int | None] = {}
+    for part in _names(value):
+        name, equals, number = (piece.strip() for piece in part.partition("="))
+        if not name or name in classes:
+            raise ValueError("expected every class once, as name or name=value")
+        classes[name] = int(number) if equals else None
+    return classes
+
+
 def _text(value: Any) -> str:
     text = str(value).strip()
     if not text:
@@ -271,6 +299,8 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "port": int,
     "cache": _path,
     "labels": _path,
+    "label_classes": _classes,
+    "lease_minutes": int,
     "state": _path,
     "prewarm": _boolean,
     "image_cache_mb": int,

@@ -1,0 +1,46 @@
+"""Where images lie is asked once, and again when their files change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tests.dicom.phantoms import GRIDS, sample, write_nifti
+from tumorseg.adapters.images import GridCache
+from tumorseg.adapters.sources import FileSource
+
+
+class Counting(FileSource):
+    """A folder of files that counts how often it decodes."""
+
+    reads = 0
+
+    def read(self, image_id: str, channels: Sequence[str] | None) -> Any:
+        self.reads += 1
+        return super().read(image_id, channels)
+
+
+def test_an_image_is_decoded_once_until_it_changes(tmp_path: Path) -> None:
+    write_nifti(tmp_path / "case.nii.gz", GRIDS["axial"], sample(GRIDS["axial"]))
+    source = Counting(tmp_path)
+    grids = GridCache(source)
+    for _ in range(3):
+        grid, placed = grids.grid("case")
+        assert grid.same_as(GRIDS["axial"])
+        assert placed
+    assert source.reads == 1
+    write_nifti(tmp_path / "case.nii.gz", GRIDS["sagittal"], sample(GRIDS["sagittal"]))
+    assert grids.grid("case")[0].same_as(GRIDS["sagittal"])
+    assert source.reads == 2
+
+
+def test_a_picture_has_no_place_in_the_patient(tmp_path: Path) -> None:
+    from PIL import Image
+
+    Image.fromarray(np.zeros((8, 9), np.uint8)).save(tmp_path / "photo.png")
+    grid, placed = GridCache(FileSource(tmp_path)).grid("photo")
+    assert grid.shape == (1, 8, 9)
+    assert not placed
