@@ -89,22 +89,15 @@ def test_a_volume_is_read_slice_by_slice(model):
     volume = picture((1, 3, 64, 80))
     many = EVERYTHING.with_values(link=1.0, max_instances=2)  # masks never agree wholly: nothing is linked
     together = model.predict(volume, options=many).detections.instances
-    apart = [
-        found for k in range(3) for found in model._look(_grey(volume)[k : k + 1], _box(volume), many, None)[0].scores
-    ]
+    apart = [score for k in range(3) for score in _scores_of_slice(model, volume, k, many)]
     assert sorted(i.score for i in together) == pytest.approx(sorted(apart), abs=1e-4)
 
 
-def _grey(volume):
-    from tumorseg.models.grey import grey_slices
-
-    return grey_slices(volume)[0]
-
-
-def _box(volume):
-    from tumorseg.transforms.letterbox import Letterbox
-
-    return Letterbox(*volume.grid.shape[1:], SPEC.side)
+def _scores_of_slice(model, volume, k, options):
+    started = model.begin(volume, options=options)
+    started.look.axial = started.look.axial[k : k + 1]
+    model.look([started])
+    return started.look.found[0].scores
 
 
 def test_turning_the_volume_turns_the_detections(model):

@@ -14,7 +14,7 @@ The way of an image through :meth:`DetectorModel.predict`:
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -24,9 +24,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tumorseg.errors import InputError
-from tumorseg.geometry import Reorientation, to_axial
+from tumorseg.geometry import Grid, Reorientation, to_axial
 from tumorseg.models.base import Progress
 from tumorseg.models.detection_options import DetectionOptions
+from tumorseg.models.engines.detection_look import DetectionLook
+from tumorseg.models.engines.rung import said
 from tumorseg.models.grey import PREFERENCE, grey_slices
 from tumorseg.models.linking import link_slices
 from tumorseg.models.metadata import identify, read_metadata
@@ -39,8 +41,8 @@ if TYPE_CHECKING:
     from torchvision.models.detection import MaskRCNN
 
     from tumorseg.models.engines.detection import SliceDetections
+    from tumorseg.models.engines.detection_engine import DetectionEngine
 
-BATCH = 8
 MASK_THRESHOLD = 0.5
 
 
@@ -76,6 +78,40 @@ class DetectorSpec:
         return WEIGHTS / f"{self.name}.safetensors"
 
 
+@dataclass(eq=False)
+class StartedDetection:
+    """A study on its way through a detector.
+
+    Attributes:
+        grid: the image's own.
+        turn: from the image's axes to the axial ones.
+        look: its share of a run of the network.
+        notes: of the image and of the choice of what is grey.
+        latencies: seconds by step.
+    """
+
+    grid: Grid
+    turn: Reorientation
+    look: DetectionLook
+    notes: tuple[str, ...]
+    latencies: dict[str, float]
+
+    @property
+    def error(self) -> Exception | None:
+        """What ended its share of the run."""
+        return self.look.error
+
+    @property
+    def size(self) -> int:
+        """Slices to look at."""
+        return len(self.look.axial)
+
+    @property
+    def nbytes(self) -> int:
+        """The grey slices; what is found in them is small."""
+        return int(self.look.axial.nbytes)
+
+
 class DetectorModel:
     """A :class:`tumorseg.models.base.Model` that finds objects.
 
@@ -103,7 +139,7 @@ class DetectorModel:
 
     @cached_property
     def network(self) -> MaskRCNN:
-        """The network in eval mode on its device, loaded when the first image comes."""
+        """The network in eval mode, loaded when the first image comes; with a GPU, what is copied onto it."""
         import torch
 
         from tumorseg.models.engines.torch_engine import pick_device
@@ -113,26 +149,36 @@ class DetectorModel:
         backbone = read_metadata(self.weights).get("backbone", self.spec.backbone)
         network = build_maskrcnn(backbone, len(self.labels), side=self.spec.side)
         load_into(network, self.weights, self.name)
-        device = pick_device(self.device)
-        network = network.eval().to(device, memory_format=torch.channels_last)
-        if device.type == "cpu":
+        network = network.eval().to(memory_format=torch.channels_last)
+        if pick_device(self.device).type == "cpu":
             from tumorseg.models.engines.detection_openvino import OpenVinoPyramid
 
             network.backbone = OpenVinoPyramid(network, self.weights, self.spec.side)
         return network
 
+    @cached_property
+    def _engine(self) -> DetectionEngine:
+        from tumorseg.models.engines.detection_engine import DetectionEngine
+
+        return DetectionEngine(self.name, self.network, self.device, mirror=self.spec.mirror)
+
     def warm_up(self) -> None:
         """Load the network and look at one empty picture, so that the first request does not pay for it."""
-        from tumorseg.geometry import Grid
-
         self.predict(StudyImage(np.zeros((1, 1, 256, 256), np.uint8), Grid((1, 256, 256), np.eye(4)), ("",)))
 
     def predict(
         self, image: StudyImage, *, progress: Progress | None = None, options: DetectionOptions | None = None
     ) -> Prediction:
         """Find objects in ``image``; boxes, masks and the label map lie on the image's own grid."""
-        started = time.perf_counter()
-        chosen = options or self.spec.options
+        started = self.begin(image, progress=progress, options=options)
+        self.look([started])
+        return self.finish(started)
+
+    def begin(
+        self, image: StudyImage, *, progress: Progress | None = None, options: DetectionOptions | None = None
+    ) -> StartedDetection:
+        """First step: bring ``image`` to grey axial slices."""
+        begin = time.perf_counter()
         if image.modality and image.modality not in self.spec.modalities:
             wanted = " or ".join(self.spec.modalities)
             raise InputError(f"{self.name} expects {wanted}, got modality {image.modality}; choose another image")
@@ -140,36 +186,35 @@ class DetectorModel:
         # Turned first: what is grey must not depend on the order in which the voxels happen to be stored.
         turned = replace(image, voxels=turn.apply(image.voxels), grid=turn.grid(image.grid))
         axial, notes = grey_slices(turned, self.spec.preference)
-        box = Letterbox(axial.shape[1], axial.shape[2], self.spec.side)
-        before = time.perf_counter()
-        found = self._look(axial, box, chosen, progress)
-        after = time.perf_counter()
-        names = list(self.labels)
-        slices = [_instances(one, k, box, names) for k, one in enumerate(found)]
-        lesions = link_slices(slices, iou=chosen.link, min_slices=chosen.min_slices)
-        back = tuple(_turned_back(lesion, turn, turned.grid.shape) for lesion in lesions)
-        detections = Detections(back, image.grid, self.labels)
+        look = DetectionLook(axial, self.spec.side, options or self.spec.options, progress)
+        latencies = {"pre": time.perf_counter() - begin}
+        return StartedDetection(image.grid, turn, look, image.notes + notes, latencies)
+
+    def look(self, started: Sequence[StartedDetection]) -> None:
+        """Second step: the network, over all of them in one go."""
+        begin = time.perf_counter()
+        with self._lock:  # one run at a time: two would only take the processor from each other
+            self._engine.look([one.look for one in started])
+        for one in started:
+            one.latencies["network"] = time.perf_counter() - begin
+
+    def finish(self, started: StartedDetection) -> Prediction:
+        """Last step: draw the masks, join slices to lesions, turn them back onto the image's own axes."""
+        if started.error is not None:
+            raise started.error
+        begin = time.perf_counter()
+        look, turn, names = started.look, started.turn, list(self.labels)
+        slices = [_instances(one, k, look.box, names) for k, one in enumerate(look.found)]
+        lesions = link_slices(slices, iou=look.options.link, min_slices=look.options.min_slices)
+        shape = turn.grid(started.grid).shape
+        back = tuple(_turned_back(lesion, turn, shape) for lesion in lesions)
+        detections = Detections(back, started.grid, self.labels)
         segmentation = detections.label_map()
-        done = time.perf_counter()
-        latencies = {"pre": before - started, "network": after - before, "post": done - after}
-        return Prediction(segmentation, self.name, self.version, image.notes + notes, latencies, detections=detections)
-
-    def _look(
-        self, axial: NDArray[np.float32], box: Letterbox, options: DetectionOptions, progress: Progress | None
-    ) -> list[SliceDetections]:
-        import torch
-
-        from tumorseg.models.engines.detection import detect
-
-        found: list[SliceDetections] = []
-        with self._lock:  # one volume at a time: two would only take the processor from each other
-            device = next(self.network.parameters()).device
-            for start in range(0, len(axial), BATCH):
-                square = box.apply(torch.from_numpy(np.ascontiguousarray(axial[start : start + BATCH])).to(device))
-                found += detect(self.network, square, options, mirror=self.spec.mirror)
-                if progress:
-                    progress(len(found), len(axial))
-        return found
+        latencies = {**started.latencies, "post": time.perf_counter() - begin}
+        name, notes = said(look.rung)
+        return Prediction(
+            segmentation, self.name, self.version, started.notes + notes, latencies, detections, rung=name
+        )
 
 
 def _instances(found: SliceDetections, k: int, box: Letterbox, names: list[str]) -> list[Instance]:

@@ -21,6 +21,7 @@ from torch import Tensor
 from torchvision.models.detection.image_list import ImageList
 from torchvision.ops import batched_nms, box_iou, clip_boxes_to_image
 
+from tumorseg.models.engines.torch_engine import autocast
 from tumorseg.networks.maskrcnn import IMAGENET_MEAN, IMAGENET_STD
 
 if TYPE_CHECKING:
@@ -56,24 +57,30 @@ class SliceDetections:
 
 @torch.inference_mode()
 def detect(
-    network: MaskRCNN, slices: Tensor, options: DetectionOptions, *, mirror: bool = False
+    network: MaskRCNN,
+    slices: Tensor,
+    options: Sequence[DetectionOptions],
+    *,
+    mirror: bool = False,
+    half: bool = False,
 ) -> list[SliceDetections]:
     """Look for objects in ``(B, S, S)`` grey slices in [0, 1].
 
     Args:
         network: in eval mode.
         slices: on the network's device.
-        options: score, nms and max_instances are used.
+        options: of each slice; score, nms and max_instances are used.
         mirror: whether the left-right mirror image is looked at too.
+        half: whether the maps, which take nearly all of the memory, are computed in 16 bits.
     """
     side = slices.shape[-1]
     views = [slices, slices.flip(-1)] if mirror else [slices]
-    maps = [network.backbone(_normalised(view)) for view in views]
+    maps = [_maps(network, view, half) for view in views]
     candidates = [_boxes(network, m, len(slices), side) for m in maps]
     for view in candidates[1:]:
         for index, (boxes, scores) in enumerate(view):
             view[index] = (_mirrored(boxes, side), scores)
-    merged = [_merge([view[b] for view in candidates], options) for b in range(len(slices))]
+    merged = [_merge([view[b] for view in candidates], options[b]) for b in range(len(slices))]
     masks = _masks(network, maps, merged, side)
     return [
         SliceDetections(
@@ -81,6 +88,13 @@ def detect(
         )
         for found, mask in zip(merged, masks, strict=True)
     ]
+
+
+def _maps(network: MaskRCNN, slices: Tensor, half: bool) -> dict[str, Tensor]:
+    """Maps of the pyramid by level. Boxes are computed in fp32: 16 bits cannot tell neighbouring pixels apart."""
+    with autocast(slices.device, half):
+        maps: dict[str, Tensor] = network.backbone(_normalised(slices))
+    return {level: values.float() for level, values in maps.items()}
 
 
 def _normalised(slices: Tensor) -> Tensor:
