@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import io
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
 
-from tumorseg.adapters.labels import LabelStore
+from tumorseg.adapters.grids import ImagePlaces
+from tumorseg.adapters.labels import LOCAL_AUTHOR, LabelStore
 from tumorseg.adapters.sources import ImageSource
 from tumorseg.errors import InputError
+from tumorseg.labels.layout import description
+from tumorseg.labels.types import LabelVersion, Provenance
 
 FINAL = DefaultLabelTag.FINAL.value
 
@@ -29,6 +33,8 @@ class StudyDatastore(Datastore):  # type: ignore[misc]
         self._name, self._description = "studies", ""
         self._image_info: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()
+        self._places = ImagePlaces(source)
+        self._counted: tuple[list[str], dict[str, frozenset[str]], dict[str, int]] | None = None
 
     def name(self) -> str:
         """Return the name of the store."""
@@ -51,12 +57,14 @@ class StudyDatastore(Datastore):  # type: ignore[misc]
         return self.source.ids()
 
     def datalist(self, full_path: bool = True) -> list[dict[str, Any]]:
-        """List image and label files of every image with a final label."""
+        """List image and label files of every image with a final label; "no lesion" is one."""
         pairs = []
         for image_id in self.get_labeled_images():
             image, label = self.source.local_file(image_id), self.labels.path(image_id, FINAL)
             pairs.append({"image": str(image), "label": str(label)})
-        return pairs if full_path else [{k: Path(v).name for k, v in pair.items()} for pair in pairs]
+        if full_path:
+            return pairs
+        return [{"image": Path(pair["image"]).name, "label": Path(pair["label"]).name} for pair in pairs]
 
     def get_labels_by_image_id(self, image_id: str) -> dict[str, str]:
         """Return tag -> label id; a label has the id of its image."""
@@ -93,13 +101,13 @@ class StudyDatastore(Datastore):  # type: ignore[misc]
         return self.labels.info(self.source.entry(label_id).id, _text(label_tag))
 
     def get_labeled_images(self, label_tag: str | None = None, labels: list[str] | None = None) -> list[str]:
-        """List the images with a label of this tag (``final`` where none is given)."""
-        tag = _text(label_tag or FINAL)
-        return [image_id for image_id in self.list_images() if tag in self.labels.tags(image_id)]
+        """List the images with a label of this tag (``final`` where none is given); "no lesion" is one."""
+        labelled = self.labels.labelled_by_tag().get(_text(label_tag or FINAL), frozenset())
+        return [image_id for image_id in self.list_images() if image_id in labelled]
 
     def get_unlabeled_images(self, label_tag: str | None = None, labels: list[str] | None = None) -> list[str]:
         """List the images without a label of this tag (``final`` where none is given)."""
-        labelled = set(self.get_labeled_images(label_tag, labels))
+        labelled = self.labels.labelled_by_tag().get(_text(label_tag or FINAL), frozenset())
         return [image_id for image_id in self.list_images() if image_id not in labelled]
 
     def get_dataset_archive(self, limit_cases: int | None) -> str:
@@ -107,7 +115,8 @@ class StudyDatastore(Datastore):  # type: ignore[misc]
         raise InputError("this server does not send its data set: copy the studies folder")
 
     def refresh(self) -> None:
-        """Nothing to do: every look is a fresh one."""
+        """Take over what other tools put among the labels; lookups do so by themselves within a second."""
+        self.labels.history.adopt()
 
     def add_image(self, image_id: str, image_filename: str, image_info: dict[str, Any]) -> str:
         """Take a copy of a new image (of files only; a DICOM store takes DICOM)."""
@@ -121,13 +130,26 @@ class StudyDatastore(Datastore):  # type: ignore[misc]
 
     def save_label(self, image_id: str, label_filename: str, label_tag: str, label_info: dict[str, Any]) -> str:
         """Keep a label of the image under the tag and return its id."""
-        entry = self.source.entry(image_id)
-        self.labels.save(entry.id, _text(label_tag or FINAL), Path(label_filename), label_info or {})
-        return entry.id
+        return self.keep_label(image_id, _text(label_tag or FINAL), Path(label_filename), label_info or {}).image
 
-    def remove_label(self, label_id: str, label_tag: str) -> None:
-        """Delete a label."""
-        self.labels.remove(self.source.entry(label_id).id, _text(label_tag))
+    def keep_label(
+        self,
+        image_id: str,
+        tag: str,
+        file: Path,
+        info: Mapping[str, Any],
+        provenance: Provenance = LOCAL_AUTHOR,
+        *,
+        expected_parent: str | None = None,
+    ) -> LabelVersion:
+        """Keep a label of the image as a new version; one that does not lie on the image's voxels is refused."""
+        entry = self.source.entry(image_id)
+        place = self._places.of(entry.id)
+        return self.labels.save(entry.id, tag, file, info, provenance, place=place, expected_parent=expected_parent)
+
+    def remove_label(self, label_id: str, label_tag: str, provenance: Provenance = LOCAL_AUTHOR) -> None:
+        """Say that there is no label from here on; its versions stay and can be restored."""
+        self.labels.remove(self.source.entry(label_id).id, _text(label_tag), provenance)
 
     def update_image_info(self, image_id: str, info: dict[str, Any]) -> None:
         """Remember something about an image, for as long as the server runs."""
@@ -135,38 +157,39 @@ class StudyDatastore(Datastore):  # type: ignore[misc]
         with self._lock:
             self._image_info.setdefault(entry.id, {}).update(info)
 
-    def update_label_info(self, label_id: str, label_tag: str, info: dict[str, Any]) -> None:
-        """Add to what was said about a label."""
-        self.labels.update_info(self.source.entry(label_id).id, _text(label_tag), info)
+    def update_label_info(
+        self, label_id: str, label_tag: str, info: dict[str, Any], provenance: Provenance = LOCAL_AUTHOR
+    ) -> None:
+        """Add to what was said about a label, as a new version of it."""
+        self.labels.update_info(self.source.entry(label_id).id, _text(label_tag), info, provenance)
 
     def status(self) -> dict[str, Any]:
-        """Count images and labels, in MONAI Label's words."""
-        tags: dict[str, int] = {}
-        images = self.list_images()
-        for image_id in images:
-            for tag in self.labels.tags(image_id):
-                tags[tag] = tags.get(tag, 0) + 1
+        """Count images and labels, in MONAI Label's words; viewers ask for it all the time."""
+        images, labelled = self.list_images(), self.labels.labelled_by_tag()
+        counted = self._counted
+        if counted is None or counted[0] != images or counted[1] != labelled:
+            offered = frozenset(images)
+            tags = {tag: len(offered & found) for tag, found in labelled.items()}
+            counted = self._counted = (images, labelled, {tag: count for tag, count in tags.items() if count})
+        tags = dict(counted[2])
         return {"total": len(images), "completed": tags.get(FINAL, 0), "label_tags": tags, "train": []}
 
     def json(self) -> dict[str, Any]:
         """Describe every image with its labels, laid out as MONAI Label's own store does."""
-        return {"name": self._name, "description": self._description, "objects": self._objects()}
+        labels: dict[str, dict[str, Any]] = {}
+        for version in self.labels.history.all_heads():
+            said = {"ext": version.suffix, "info": description(version)}
+            labels.setdefault(version.image, {})[version.tag] = said
+        objects = {image_id: self._object(image_id, labels.get(image_id, {})) for image_id in self.list_images()}
+        return {"name": self._name, "description": self._description, "objects": objects}
 
-    def _objects(self) -> dict[str, Any]:
-        return {image_id: self._object(image_id) for image_id in self.list_images()}
+    def close(self) -> None:
+        """Give back what is open."""
+        self.labels.close()
 
-    def _object(self, image_id: str) -> dict[str, Any]:
+    def _object(self, image_id: str, labels: dict[str, Any]) -> dict[str, Any]:
         info = self.get_image_info(image_id)
-        labels = {tag: self.labels.info(image_id, tag) for tag in self.labels.tags(image_id)}
-        return {
-            "image": {"ext": _ending(info["name"], image_id), "info": info},
-            "labels": {tag: {"ext": _ending(said["name"], image_id), "info": said} for tag, said in labels.items()},
-        }
-
-
-def _ending(name: str, image_id: str) -> str:
-    """Return what a file name has after the image's id."""
-    return name[len(image_id) :]
+        return {"image": {"ext": info["name"][len(image_id) :], "info": info}, "labels": labels}
 
 
 def _text(tag: str) -> str:

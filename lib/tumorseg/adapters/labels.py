@@ -1,45 +1,44 @@
-"""The labels that annotators send: ``<root>/<tag>/<image><ending>`` and, beside it, what was said about it.
-
-Every lookup reads the folder, so that a second process (a training, another server) never works on stale lists and
-never writes them back. Writing is atomic.
-"""
+"""Labels of images: the history behind, and for tools without a server the plain files as they lie."""
 
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tumorseg.adapters.files import copy_atomically, read_json, write_json
-from tumorseg.adapters.sources import LABELS_FOLDER, SAFE_NAME, suffix_of
-from tumorseg.errors import InputError, NotFoundError
+from tumorseg.adapters.grids import ImagePlace
+from tumorseg.adapters.sources import LABELS_FOLDER
+from tumorseg.errors import NotFoundError
 from tumorseg.folders import data_folder
+from tumorseg.labels.checks import CheckedLabel, check_label
+from tumorseg.labels.history import LabelHistory
+from tumorseg.labels.layout import OUR_KEYS, PlainLayout, description
+from tumorseg.labels.types import LABEL_SUFFIXES, LabelVersion, Provenance, check_image_id, check_tag
 
 if TYPE_CHECKING:
     from tumorseg.config import AppConfig
 
-LABEL_SUFFIXES = (".nii.gz", ".nii", ".seg.nrrd", ".nrrd")
-_INFO_SUFFIX = ".info.json"
+__all__ = ["LABEL_SUFFIXES", "LOCAL_AUTHOR", "LabelStore", "PlainLabels", "labels_root"]
+
+#: Who made a label that came in without a sign-in.
+LOCAL_AUTHOR = Provenance(author="local")
 
 
-class LabelStore:
-    """Labels by image id and tag. Ids come from an image source; tags are plain names."""
+class PlainLabels:
+    """Labels as they lie in the plain layout; reads only, and needs no index."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._layout = PlainLayout(root)
 
     def tags(self, image_id: str) -> list[str]:
         """List the tags under which the image has a label."""
-        if not self.root.is_dir():
-            return []
-        tags = sorted(path.name for path in self.root.iterdir() if path.is_dir() and SAFE_NAME.fullmatch(path.name))
-        return [tag for tag in tags if self._find(image_id, tag)]
+        return [tag for tag in self._layout.tags() if self._layout.find(image_id, tag)]
 
     def path(self, image_id: str, tag: str) -> Path:
         """Return the label's file; NotFoundError where there is none."""
-        path = self._find(image_id, tag)
+        path = self._layout.find(image_id, check_tag(tag))
         if path is None:
             raise NotFoundError(f"image {image_id!r} has no label tagged {tag!r}")
         return path
@@ -47,49 +46,112 @@ class LabelStore:
     def info(self, image_id: str, tag: str) -> dict[str, Any]:
         """Return what was said about the label."""
         path = self.path(image_id, tag)
-        stored = read_json(self._info_path(image_id, tag))
-        return {"ts": int(path.stat().st_mtime), **stored, "name": path.name}
+        return {"ts": int(path.stat().st_mtime), **self._layout.info(image_id, tag), "name": path.name}
 
-    def save(self, image_id: str, tag: str, file: Path, info: Mapping[str, Any]) -> Path:
-        """Keep a copy of a label file; one of another format under the same tag makes way.
+    def labelled_by_tag(self) -> dict[str, frozenset[str]]:
+        """Return the images that have a label, by tag."""
+        return {tag: self._layout.images(tag) for tag in self._layout.tags()}
+
+
+class LabelStore:
+    """Labels by image id and tag. Ids come from an image source; tags are plain names.
+
+    Attributes:
+        history: every version; everything that is not the newest one is asked there.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.history = LabelHistory(root)
+        self._plain = PlainLabels(root)
+
+    def tags(self, image_id: str) -> list[str]:
+        """List the tags under which the image has a label."""
+        found = self.history.tags(image_id)
+        return found if self.history.is_begun else self._plain.tags(image_id)
+
+    def head(self, image_id: str, tag: str, author: str | None = None) -> LabelVersion:
+        """Return the newest version of a label; NotFoundError where there is none."""
+        found = self.history.head(image_id, check_tag(tag), author)
+        if found is None:
+            of = f" by {author}" if author else ""
+            raise NotFoundError(f"image {image_id!r} has no label tagged {tag!r}{of}")
+        return found
+
+    def path(self, image_id: str, tag: str) -> Path:
+        """Return a file of the newest label: the copy that other tools know, where that is as it was put."""
+        check_tag(tag)
+        found = self.history.head(image_id, tag)
+        if found is None and not self.history.is_begun:
+            return self._plain.path(image_id, tag)
+        found = found or self.head(image_id, tag)
+        if self.history.copies.is_current(found):
+            return self.history.layout.file(tag, found.name)
+        return self.history.path(found)
+
+    def info(self, image_id: str, tag: str, author: str | None = None) -> dict[str, Any]:
+        """Return what was said about the newest label, and where it is from."""
+        found = self.history.head(image_id, check_tag(tag), author)
+        if found is None and not self.history.is_begun:
+            return self._plain.info(image_id, tag)
+        return description(found or self.head(image_id, tag, author))
+
+    def labelled_by_tag(self) -> dict[str, frozenset[str]]:
+        """Return the images that have a label, by tag; from memory while nothing changes."""
+        found = self.history.labelled_by_tag()
+        return found if self.history.is_begun else self._plain.labelled_by_tag()
+
+    def save(
+        self,
+        image_id: str,
+        tag: str,
+        file: Path,
+        info: Mapping[str, Any],
+        provenance: Provenance = LOCAL_AUTHOR,
+        *,
+        place: ImagePlace | None = None,
+        expected_parent: str | None = None,
+    ) -> LabelVersion:
+        """Keep a label file as the newest version under its tag.
+
+        Args:
+            image_id: id of the image.
+            tag: a plain name.
+            file: the label map.
+            info: what the client says about it.
+            provenance: where it comes from.
+            place: where the image's voxels lie, which are to be the label's; None leaves that unchecked.
+            expected_parent: uid of the version that the editor began with; a newer one is a conflict.
 
         Raises:
-            InputError: the tag is no plain name, or the file is no label map that can be read.
+            InputError: the tag is no plain name, or the file is no label map of this image.
         """
-        suffix = suffix_of(file)
-        if suffix not in LABEL_SUFFIXES:
-            raise InputError(f"expected a label as {', '.join(LABEL_SUFFIXES)}, got {suffix or 'no ending'!r}")
-        _check_readable(file)
-        target = self._folder(tag) / f"{image_id}{suffix}"
-        before = self._find(image_id, tag)
-        copy_atomically(file, target)
-        write_json(self._info_path(image_id, tag), {**info, "ts": int(time.time())})
-        if before is not None and before != target:
-            before.unlink(missing_ok=True)
-        return target
+        check_image_id(image_id)
+        check_tag(tag)
+        checked = _checked(file, said(info), place)
+        return self.history.save(
+            image_id,
+            tag,
+            file,
+            provenance,
+            checked.info,
+            no_lesion=checked.empty,
+            expected_parent=expected_parent,
+        )
 
-    def update_info(self, image_id: str, tag: str, info: Mapping[str, Any]) -> None:
-        """Add to what was said about a label."""
-        known = self.info(image_id, tag)
-        write_json(self._info_path(image_id, tag), {**known, **info})
+    def update_info(
+        self, image_id: str, tag: str, info: Mapping[str, Any], provenance: Provenance = LOCAL_AUTHOR
+    ) -> LabelVersion:
+        """Add to what was said about a label, as a new version of the same content."""
+        return self.history.annotate(self.head(image_id, tag), said(info), provenance)
 
-    def remove(self, image_id: str, tag: str) -> None:
-        """Delete a label; NotFoundError where there is none."""
-        self.path(image_id, tag).unlink()
-        self._info_path(image_id, tag).unlink(missing_ok=True)
+    def remove(self, image_id: str, tag: str, provenance: Provenance = LOCAL_AUTHOR) -> LabelVersion:
+        """Say that there is no label from here on; NotFoundError where there is none."""
+        return self.history.remove(image_id, check_tag(tag), provenance)
 
-    def _find(self, image_id: str, tag: str) -> Path | None:
-        folder = self._folder(tag)
-        candidates = (folder / f"{image_id}{suffix}" for suffix in LABEL_SUFFIXES)
-        return next((path for path in candidates if path.is_file()), None)
-
-    def _info_path(self, image_id: str, tag: str) -> Path:
-        return self._folder(tag) / f"{image_id}{_INFO_SUFFIX}"
-
-    def _folder(self, tag: str) -> Path:
-        if not SAFE_NAME.fullmatch(tag):
-            raise InputError(f"expected letters, digits, '.', '-' and '_' as a tag, got {tag!r}")
-        return self.root / tag
+    def close(self) -> None:
+        """Give back what is open."""
+        self.history.close()
 
 
 def labels_root(config: AppConfig) -> Path:
@@ -103,20 +165,12 @@ def labels_root(config: AppConfig) -> Path:
     return data_folder() / LABELS_FOLDER / hashlib.sha256(config.studies.encode()).hexdigest()[:16]
 
 
-def _check_readable(file: Path) -> None:
-    """Read the label map once; a file that is damaged or no image is refused before anything is kept."""
-    import SimpleITK as sitk
-
-    try:
-        image = sitk.ReadImage(str(file))
-    except RuntimeError:
-        raise InputError(f"the label sent as {file.name} cannot be read as {suffix_of(file)}: send it again") from None
-    kind = image.GetPixelID()
-    if kind in (sitk.sitkFloat32, sitk.sitkFloat64) and not _whole_numbers(sitk.GetArrayViewFromImage(image)):
-        raise InputError("expected whole numbers as label values, got fractions: send a label map, not a probability")
+def said(info: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a client says itself: one that sends back what it was told sends our additions too."""
+    return {key: value for key, value in info.items() if key not in OUR_KEYS}
 
 
-def _whole_numbers(values: Any) -> bool:
-    import numpy as np
-
-    return bool(np.isfinite(values).all() and (values == np.rint(values)).all())
+def _checked(file: Path, info: Mapping[str, Any], place: ImagePlace | None) -> CheckedLabel:
+    if place is None:
+        return check_label(file, None, info)
+    return check_label(file, place.grid, info, placed=place.placed)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tumorseg.adapters.files import write_json
-from tumorseg.adapters.labels import LabelStore
+from tumorseg.adapters.labels import PlainLabels
 from tumorseg.adapters.sources import LABELS_FOLDER, PICTURE_SUFFIXES
 from tumorseg.annotations import study_image
 from tumorseg.annotations.as_json import picture_to_json
@@ -84,9 +84,9 @@ def write_label(
     write_json(place / f"{name}.info.json", {"label_info": info})
 
 
-def labels_of(folder: Path) -> LabelStore:
+def labels_of(folder: Path) -> PlainLabels:
     """Return the labels of a store."""
-    return LabelStore(folder / LABELS_FOLDER)
+    return PlainLabels(folder / LABELS_FOLDER)
 
 
 def _place(picture: Picture, image: StudyImage, folder: Path) -> dict[str, str]:

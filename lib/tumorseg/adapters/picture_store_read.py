@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tumorseg.adapters.labels import LabelStore
+from tumorseg.adapters.labels import PlainLabels
 from tumorseg.adapters.picture_store import FILE, LAYOUT, TAG, labels_of
 from tumorseg.adapters.sources import PICTURE_SUFFIXES, FileSource, suffix_of
 from tumorseg.annotations.as_json import picture_from_json
@@ -69,7 +69,7 @@ def _read(path: Path, value: dict[str, Any]) -> PictureSet:
 
 
 def _as_it_is_now(
-    picture: Picture, name: str, labels: LabelStore, known: Mapping[str, int], problems: Problems
+    picture: Picture, name: str, labels: PlainLabels, known: Mapping[str, int], problems: Problems
 ) -> Picture:
     """Return a picture as it was imported while its label still says the same, else as its label says."""
     found = _label(name, labels, known, (picture.height, picture.width))
@@ -90,7 +90,7 @@ def _with_regions(picture: Picture, regions: tuple[Any, ...], *, labelled: bool)
     return replace(picture, regions=regions, labelled=labelled)
 
 
-def _added(name: str, file: Path, labels: LabelStore, known: Mapping[str, int], problems: Problems) -> Picture | None:
+def _added(name: str, file: Path, labels: PlainLabels, known: Mapping[str, int], problems: Problems) -> Picture | None:
     """Return a picture that came into the store after the import."""
     if suffix_of(file) not in PICTURE_SUFFIXES:
         return None
@@ -104,7 +104,7 @@ def _added(name: str, file: Path, labels: LabelStore, known: Mapping[str, int], 
 
 
 def _label(
-    name: str, labels: LabelStore, known: Mapping[str, int], shape: tuple[int, int]
+    name: str, labels: PlainLabels, known: Mapping[str, int], shape: tuple[int, int]
 ) -> tuple[NDArray[Any], dict[int, str]] | None:
     """Return ``(H, W)`` values and value -> name of the final label of a picture, None where there is none.
 

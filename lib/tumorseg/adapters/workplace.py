@@ -10,6 +10,7 @@ from tumorseg.adapters.engine import Engine
 from tumorseg.adapters.labels import LabelStore, labels_root
 from tumorseg.adapters.sources import ImageSource, open_source
 from tumorseg.adapters.strategies import strategies
+from tumorseg.errors import StorageError
 
 if TYPE_CHECKING:
     from monailabel.interfaces.tasks.strategy import Strategy
@@ -65,9 +66,18 @@ class Workplace:
             "strategies": {name: strategy.info() for name, strategy in self.strategies.items()},
             "scoring": {},
             "train_stats": {},
-            "datastore": self.datastore.status(),
+            "datastore": self._counts(),
         }
+
+    def _counts(self) -> dict[str, Any]:
+        """Count images and labels; a failing disk of labels is no reason not to say which models there are."""
+        try:
+            return self.datastore.status()
+        except StorageError as error:
+            total = len(self.datastore.list_images())
+            return {"total": total, "completed": 0, "label_tags": {}, "train": [], "error": str(error)}
 
     def close(self) -> None:
         """Give back what is open."""
         self.source.close()
+        self.datastore.close()

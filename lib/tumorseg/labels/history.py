@@ -57,6 +57,11 @@ class LabelHistory:
         self._counted: tuple[int, dict[str, frozenset[str]]] = (-1, {})
         self._not_beside: set[str] = set()
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether there is an index; a folder that cannot be written has none, whatever lies in it."""
+        return self.database.is_there()
+
     def save(
         self,
         image: str,
@@ -176,6 +181,12 @@ class LabelHistory:
     def labelled_by_tag(self) -> dict[str, frozenset[str]]:
         """Return the images that have a label, by tag."""
         return dict(self._labelled())
+
+    def all_heads(self) -> list[LabelVersion]:
+        """Return the newest version of every label there is, by image and tag."""
+        self.copies.look()
+        sql = "SELECT v.* FROM heads h JOIN versions v USING (seq) WHERE h.kind <> 'removed' ORDER BY h.image, h.tag"
+        return [from_row(row) for row in self.database.rows(sql)]
 
     def adopt(self) -> None:
         """Take over every file that other tools put into the plain layout, however long that takes."""

@@ -71,6 +71,10 @@ class PlainLayout:
                         found[entry.name] = FileState(state.st_size, state.st_mtime_ns)
         return found
 
+    def images(self, tag: str) -> frozenset[str]:
+        """Return the images that have a file under a tag."""
+        return frozenset(str(image_of(name)) for name in self.states(tag))
+
     def info(self, image: str, tag: str) -> dict[str, Any]:
         """Return what is said about a label: beside it, else in MONAI Label's own list."""
         said = _json_object(self.file(tag, image + INFO_SUFFIX)) or self._stock_info(image, tag)

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, UploadFile
+from fastapi import APIRouter, Form, Request, UploadFile
 from fastapi.responses import FileResponse, Response
 
-from tumorseg.access.types import Role
+from tumorseg.access.types import Principal, Role
 from tumorseg.adapters.datastore import FINAL
+from tumorseg.adapters.workplace import Workplace
 from tumorseg.errors import InputError, NotFoundError
+from tumorseg.labels.types import LabelVersion, Provenance
 from tumorseg.server.common import Place, json_object, received
-from tumorseg.server.rules import rule
+from tumorseg.server.forms import UploadRoute
+from tumorseg.server.request_id import current as current_request
+from tumorseg.server.rules import Caller, rule
 
-router = APIRouter(prefix="/datastore", tags=["images and labels"])
+router = APIRouter(prefix="/datastore", tags=["images and labels"], route_class=UploadRoute)
 
 
 class Listing(StrEnum):
@@ -86,20 +91,38 @@ def put_image_info(place: Place, image: str, info: Annotated[str, Form()] = "{}"
 @router.put("/label", summary="Save a label of an image")
 @rule(Role.ANNOTATOR, "label.save")
 def save_label(
-    place: Place, image: str, label: UploadFile, params: Annotated[str, Form()] = "{}", tag: str = FINAL
-) -> dict[str, str]:
-    """Keep a label map under a tag (``final`` counts as done)."""
+    request: Request,
+    response: Response,
+    place: Place,
+    who: Caller,
+    image: str,
+    label: UploadFile,
+    params: Annotated[str, Form()] = "{}",
+    tag: str = FINAL,
+    parent: str = "",
+) -> dict[str, Any]:
+    """Keep a label map under a tag (``final`` counts as done) as a new version; a map of zeros says "no lesion".
+
+    ``params`` says what is known about it: ``label_info``, ``model``, ``model_version``, ``prompts``, ``client_id``.
+    With ``parent`` (or the header ``If-Match``) naming the version that the editor loaded, a label that somebody
+    else saved meanwhile is answered 409. The same label sent again is the version that is there already.
+    """
     said = json_object(params, "params")
     place.source.entry(image)
+    provenance, info = made_by(request, who, said)
     with received(label, place.config.max_upload_mb) as path:
-        return {"image": image, "label": place.datastore.save_label(image, str(path), tag or FINAL, said)}
+        kept = place.datastore.keep_label(
+            image, tag or FINAL, path, info, provenance, expected_parent=parent or _matched(request)
+        )
+    response.headers["ETag"] = _etag(kept)
+    return {"image": image, "label": kept.image, "version": kept.uid, "no_lesion": kept.no_lesion}
 
 
-@router.delete("/label", summary="Delete a label")
+@router.delete("/label", summary="Remove a label; its versions stay")
 @rule(Role.REVIEWER, "label.remove")
-def remove_label(place: Place, id: str, tag: str) -> dict[str, Any]:
-    """Delete the label of an image under one tag."""
-    place.datastore.remove_label(id, tag)
+def remove_label(request: Request, place: Place, who: Caller, id: str, tag: str) -> dict[str, Any]:
+    """Say that an image has no label under one tag from here on; every version can be restored."""
+    place.datastore.remove_label(id, tag, made_by(request, who)[0])
     return {}
 
 
@@ -115,24 +138,86 @@ def check_label(place: Place, tag: str, label: str = "", image: str = "") -> Res
 
 @router.get("/label", summary="Download a label")
 @rule(Role.VIEWER, "label.read")
-def download_label(place: Place, label: str, tag: str) -> FileResponse:
-    """Send a label as it was saved."""
-    path = Path(place.datastore.get_label_uri(label, tag))
-    return FileResponse(path, filename=path.name)
+def download_label(
+    request: Request, place: Place, label: str, tag: str = "", version: str = "", author: str = ""
+) -> Response:
+    """Send a label as it was saved: the newest, the newest of one author, or any ``version``.
+
+    The ``ETag`` is the version; with it in ``If-None-Match`` an unchanged label is answered 304.
+    """
+    labels = place.datastore.labels
+    if version:
+        found = _named_version(place, label, tag, version)
+    else:
+        found = labels.head(_id(place, label), tag, author or None)
+    headers = {"ETag": _etag(found)}
+    if _etag(found) in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return FileResponse(labels.history.path(found), filename=found.name, headers=headers)
 
 
 @router.get("/label/info", summary="What was said about a label")
 @rule(Role.VIEWER, "label.read")
-def label_info(place: Place, label: str, tag: str) -> dict[str, Any]:
-    """Return what came with the label."""
-    return place.datastore.get_label_info(label, tag)
+def label_info(place: Place, label: str, tag: str, author: str = "") -> dict[str, Any]:
+    """Return what came with the newest label, or the newest of one author: also who made it, when and with what."""
+    return place.datastore.labels.info(_id(place, label), tag, author or None)
 
 
 @router.put("/label/info", summary="Add to what was said about a label")
 @rule(Role.ANNOTATOR, "label.note")
-def put_label_info(place: Place, label: str, tag: str, info: Annotated[str, Form()] = "{}") -> None:
-    """Add to what came with the label."""
-    place.datastore.update_label_info(label, tag, json_object(info, "info"))
+def put_label_info(
+    request: Request, place: Place, who: Caller, label: str, tag: str, info: Annotated[str, Form()] = "{}"
+) -> None:
+    """Add to what came with the label, as a new version of the same content."""
+    place.datastore.update_label_info(label, tag, json_object(info, "info"), made_by(request, who)[0])
+
+
+def made_by(
+    request: Request, who: Principal, said: Mapping[str, Any] | None = None
+) -> tuple[Provenance, dict[str, Any]]:
+    """Tell where a version comes from, and what is left of what the client said about it.
+
+    Raises:
+        InputError: the provenance that was sent cannot be read.
+    """
+    info = dict(said or {})
+    model, model_version = (_text(info, key) for key in ("model", "model_version"))
+    prompts = info.pop("prompts", None)
+    if prompts is not None and not isinstance(prompts, dict):
+        raise InputError(f"expected prompts as a JSON object, got {type(prompts).__name__}")
+    agent, client = request.headers.get("user-agent", ""), str(info.get("client_id") or "")
+    tool = f"{agent} ({client})" if agent and client else agent or client
+    return Provenance(who.name, tool, model, model_version, prompts, current_request.get()), info
+
+
+def _text(info: dict[str, Any], key: str) -> str:
+    """Take a text out of what the client said."""
+    value = info.pop(key, None)
+    if value is not None and not isinstance(value, str):
+        raise InputError(f"expected {key} as a text, got {type(value).__name__}")
+    return value or ""
+
+
+def _id(place: Workplace, label: str) -> str:
+    return place.source.entry(label).id
+
+
+def _named_version(place: Workplace, label: str, tag: str, uid: str) -> LabelVersion:
+    """Look a version of this image up; one of another image is as unknown as any other misspelling."""
+    found = place.datastore.labels.history.version(uid)
+    if found.image != _id(place, label) or (tag and found.tag != tag):
+        raise NotFoundError(f"label {label!r} has no version {uid!r}")
+    return found
+
+
+def _etag(version: LabelVersion) -> str:
+    return f'"{version.uid}"'
+
+
+def _matched(request: Request) -> str | None:
+    """Return the version that ``If-Match`` names; ``*`` names none in particular."""
+    named = request.headers.get("if-match", "").strip().removeprefix("W/").strip('"')
+    return named if named and named != "*" else None
 
 
 def checksum(path: Path) -> str:
