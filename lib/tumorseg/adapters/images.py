@@ -75,8 +75,9 @@ class GridCache:
                 self._known.move_to_end(key)
                 return known
         image, grid = self._source.read(image_id, None)
+        placed = image.placed and image.spacing_known
         with self._lock:
-            self._known[key] = grid, image.placed
+            self._known[key] = grid, placed
             while len(self._known) > _GRIDS_KEPT:
                 self._known.popitem(last=False)
-        return grid, image.placed
+        return grid, placed
