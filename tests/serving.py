@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 from starlette.testclient import TestClient
 
 from tests.dicom.phantoms import TUMOUR, grid_points, phantom_points
+from tumorseg.access.types import Role
+from tumorseg.access.users import Users
 from tumorseg.config import AppConfig
 from tumorseg.geometry import Grid
 
@@ -51,7 +53,15 @@ def config_for(studies: Path | str, scratch: Path, **conf: Any) -> AppConfig:
     """Configure a server of ``studies`` with the stand-in model that marks the phantom's tumour."""
     given = {"models": "threshold", "extra_models": EXTRA_MODELS, "cache": scratch / "cache", "prewarm": "no", **conf}
     given.setdefault("state", scratch / "state")
+    given.setdefault("allowed_hosts", "testserver")  # what Starlette's client calls the server
     return AppConfig.parse(studies, given, environ={})
+
+
+def token_of(state: Path, name: str = "ann", role: Role = Role.ANNOTATOR, password: str | None = None) -> str:
+    """Add somebody to a server's people and return a personal token of theirs; from then on people sign in."""
+    users = Users(state)
+    users.add(name, role, password)
+    return users.new_token(name).text
 
 
 @contextmanager

@@ -14,8 +14,6 @@ from starlette.testclient import TestClient
 
 from tests.dicom.phantoms import GRIDS, sample, write_nifti
 from tests.serving import ask_slicer, config_for, in_process
-from tumorseg.errors import InputError
-from tumorseg.server.run import listen, welcome
 
 
 @pytest.fixture
@@ -163,16 +161,3 @@ def test_an_unexpected_error_says_nothing_of_the_server(
     assert "secret" not in answer.text
     assert number in caplog.text
     assert client.get("/info/").status_code == 200
-
-
-def test_a_taken_port_is_one_sentence() -> None:
-    with listen("127.0.0.1", 0) as taken, pytest.raises(InputError, match="choose another"):
-        listen("127.0.0.1", taken.getsockname()[1])
-
-
-def test_what_is_printed_to_open(studies: Path, tmp_path: Path) -> None:
-    config = config_for(studies, tmp_path)
-    assert "http://127.0.0.1:8000/ohif/" in welcome(config, 8000, is_dicom=True)
-    everyone = welcome(config_for(studies, tmp_path, host="0.0.0.0"), 8000, is_dicom=False)
-    assert "http://127.0.0.1:8000/docs" in everyone
-    assert "without a password" in everyone

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.testclient import TestClient
 
 from tests.dicom.phantoms import GRIDS, sample, write_dicom_series, write_nifti
-from tests.serving import config_for, in_process
-from tumorseg.access.types import Principal, Role
+from tests.serving import config_for, in_process, token_of
+from tumorseg.access.types import Role
+from tumorseg.server import errors
 from tumorseg.server.app import create_app
-from tumorseg.server.rules import rule_of
+from tumorseg.server.rules import enforced, rule, rule_of
 
 
 def endpoints(routes: list[Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -57,11 +59,25 @@ def test_a_route_without_a_rule_is_closed(tmp_path: Path) -> None:
     assert "secret" not in answer.text
 
 
-def test_the_role_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_role_decides(tmp_path: Path) -> None:
     write_nifti(tmp_path / "studies" / "case1.nii.gz", GRIDS["axial"], sample(GRIDS["axial"]))
-    with in_process(config_for(tmp_path / "studies", tmp_path)) as client:
-        monkeypatch.setattr("tumorseg.server.rules.LOCAL", Principal("ann", Role.VIEWER, "token"))
+    config = config_for(tmp_path / "studies", tmp_path)
+    with in_process(config) as client:
+        client.headers["Authorization"] = f"Bearer {token_of(config.state, 'ann', Role.VIEWER)}"
         assert client.get("/info/").status_code == 200
         refused = client.delete("/datastore/label", params={"id": "case1", "tag": "final"})
     assert refused.status_code == 403
     assert refused.json()["detail"] == "this needs the role reviewer, ann is viewer"
+
+
+def test_without_the_middleware_nobody_is_known() -> None:
+    app = FastAPI(dependencies=[Depends(enforced)])
+    errors.install(app)
+
+    @app.get("/bare")
+    @rule(Role.VIEWER)
+    def bare() -> str:
+        return "secret"
+
+    app.state.workplace = SimpleNamespace(config=config_for("http://127.0.0.1:9/", Path("none")))
+    assert TestClient(app).get("/bare").status_code == 401

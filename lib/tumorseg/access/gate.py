@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import logging
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tumorseg.access import secret
 from tumorseg.access.database import Database
@@ -58,7 +58,7 @@ class Access:
         self.users, self.sign_ins = Users(database), SignIns(database)
         self.throttle, self.downloads = Throttle(), Downloads()
         self.verifier = _verifier(config)
-        self._client_id = config.oidc_client_id or config.oidc_audience
+        self.client_id = config.oidc_client_id or config.oidc_audience
         self._lasts_s = config.signin_hours * 3600
         self._off = config.auth == "off" and not exposed
         self._required = not self._off and (config.auth == "required" or exposed or self.verifier is not None)
@@ -92,13 +92,14 @@ class Access:
             return self._bearer(bearer)
         return self.sign_ins.find(cookie, "cookie") if cookie else None
 
-    def sign_in(self, name: str, password: str, address: str) -> SignedIn:
+    def sign_in(self, name: str, password: str, address: str, *, providers_token: bool = False) -> SignedIn:
         """Exchange a password, or a personal token in its place, for the token of a sign-in.
 
         Args:
             name: who they say they are.
             password: what they prove it with.
             address: where from.
+            providers_token: of people whom the provider knows return its own token, as MONAI Label does.
 
         Raises:
             UnauthenticatedError: both are not known together; it is not said which is wrong.
@@ -109,21 +110,11 @@ class Access:
         self.throttle.begin(name, address)
         user = self.users.find(name)
         if user is None and self.verifier is not None and secret.prefix_of(password) is None:
-            signed = self._by_provider(name, password)
+            signed = self._by_provider(name, password, providers_token)
         else:
             signed = self._by_users(user, name, password)
         self.throttle.succeeded(name, address)
         return signed
-
-    def provider_token(self, name: str, password: str, address: str) -> dict[str, Any] | None:
-        """Exchange a password for the provider's own token, as MONAI Label does; None for people of this server."""
-        if self.verifier is None or self.users.find(name) is not None or secret.prefix_of(password):
-            return None
-        self.throttle.begin(name, address)
-        said = self.verifier.provider.password_grant(self._client_id, name, password)
-        self._known(said["access_token"])
-        self.throttle.succeeded(name, address)
-        return {key: said[key] for key in ("access_token", "token_type", "expires_in") if key in said}
 
     def _bearer(self, text: str) -> Principal:
         if _is_jwt(text) and self.verifier is not None:
@@ -156,11 +147,15 @@ class Access:
         text = self.sign_ins.open(who, lasts, user=user.name, token=token.id if token else None)
         return SignedIn(who, text, lasts)
 
-    def _by_provider(self, name: str, password: str) -> SignedIn:
-        """Ask the provider, and keep a sign-in of ours: its own tokens often count for minutes only."""
+    def _by_provider(self, name: str, password: str, providers_token: bool) -> SignedIn:
+        """Ask the provider. For browsers a sign-in of ours is kept: its own tokens often count for minutes only."""
         assert self.verifier is not None
-        said = self.verifier.provider.password_grant(self._client_id, name, password)
-        who = self._known(said["access_token"])
+        said = self.verifier.provider.password_grant(self.client_id, name, password)
+        token = str(said["access_token"])
+        who = self._known(token)
+        if providers_token:
+            lasts = said.get("expires_in")
+            return SignedIn(who, token, lasts if isinstance(lasts, int) else 60)
         return SignedIn(who, self.sign_ins.open(who, self._lasts_s), self._lasts_s)
 
     def _known(self, token: str) -> Principal:

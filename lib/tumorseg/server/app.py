@@ -20,13 +20,17 @@ from typing import TYPE_CHECKING
 from fastapi import Depends, FastAPI
 
 from tumorseg import __version__
+from tumorseg.access.gate import Access
 from tumorseg.adapters.workplace import Workplace
 from tumorseg.audit.log import AuditLog
 from tumorseg.errors import TumorSegError
-from tumorseg.server import datastore, errors, infer, learning, ohif, pages, session
+from tumorseg.server import auth, datastore, errors, infer, learning, ohif, pages, session, signin
+from tumorseg.server.headers import SecurityHeaders
 from tumorseg.server.limits import BodyLimit, Limits
+from tumorseg.server.origin import SameOrigin, own_names
 from tumorseg.server.rules import enforced
 from tumorseg.server.scratch import Scratch
+from tumorseg.server.who import WhoAsks
 
 if TYPE_CHECKING:
     from tumorseg.config import AppConfig
@@ -34,8 +38,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def create_app(config: AppConfig) -> FastAPI:
+def create_app(config: AppConfig, *, exposed: bool = False) -> FastAPI:
     """Build the application of one server.
+
+    Args:
+        config: what is served, and how.
+        exposed: whether others than this computer can reach it: then everybody has to sign in.
 
     Raises:
         InputError: the studies cannot be used.
@@ -51,12 +59,14 @@ def create_app(config: AppConfig) -> FastAPI:
         dependencies=[Depends(enforced)],
     )
     app.state.workplace = workplace
+    app.state.access = Access(config, exposed=exposed)
     app.state.audit = AuditLog(config.state / "audit", dicom=workplace.source.is_dicom)
     app.state.scratch = Scratch(config.cache / "incoming")
     app.state.sessions = session.SessionStore(config.cache / "sessions", config.max_upload_mb)
     errors.install(app)
     _guard(app)
-    for router in (infer.router, datastore.router, learning.router, session.router, pages.router):
+    auth.install(app)
+    for router in (signin.router, infer.router, datastore.router, learning.router, session.router, pages.router):
         app.include_router(router)
     if workplace.source.is_dicom:
         _mount_dicomweb(app, workplace)
@@ -70,7 +80,13 @@ def _guard(app: FastAPI) -> None:
     The last one added is the first one passed. From the outside in: request id, log and metrics; address and origin,
     security headers; size of the body; who asks. All are plain ASGI, so that a client that hangs up is noticed.
     """
-    app.add_middleware(BodyLimit, limits=Limits.of(app.state.workplace.config))
+    config, access = app.state.workplace.config, app.state.access
+    app.add_middleware(errors.Unexpected)
+    app.add_middleware(WhoAsks, access=access)
+    app.add_middleware(BodyLimit, limits=Limits.of(config))
+    names = own_names(config.host, config.allowed_hosts)
+    app.add_middleware(SameOrigin, names=names, is_open=lambda: not access.required)
+    app.add_middleware(SecurityHeaders)
 
 
 def _mount_dicomweb(app: FastAPI, workplace: Workplace) -> None:

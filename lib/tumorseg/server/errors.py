@@ -10,6 +10,7 @@ from pathlib import Path
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tumorseg.errors import TumorSegError, UnavailableError
 
@@ -34,9 +35,33 @@ async def _spoken(request: Request, error: Exception) -> JSONResponse:
 def _without_folders(message: str, request: Request) -> str:
     """Name files as they are called within the studies: where the server keeps them is nobody's business."""
     config = request.app.state.workplace.config
-    for folder in (config.studies, config.cache, config.labels, tempfile.gettempdir(), _PACKAGE):
+    for folder in (config.studies, config.cache, config.labels, config.state, tempfile.gettempdir(), _PACKAGE):
         message = message.replace(f"{folder}{os.sep}", "") if folder else message
     return message
+
+
+class Unexpected:
+    """Answers what nobody foresaw inside of the other middlewares, so that this answer too passes all of them."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        started = False
+
+        async def noting(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, noting)
+        except Exception as error:
+            if started or scope["type"] != "http":
+                raise
+            answer = await _unexpected(Request(scope), error)
+            await answer(scope, receive, send)
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:

@@ -18,6 +18,7 @@ from pathlib import Path
 from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response
 
+from tumorseg.access.types import Role
 from tumorseg.server.rules import rule
 
 logger = logging.getLogger(__name__)
@@ -85,12 +86,12 @@ def mount(app: FastAPI) -> None:
     """Serve OHIF below ``/ohif/``; addresses of its own pages get its index, as a single-page application needs."""
 
     @app.get("/ohif", include_in_schema=False)
-    @rule(None)
+    @rule(Role.VIEWER)
     def to_slash() -> RedirectResponse:
         return RedirectResponse("/ohif/")
 
     @app.get("/ohif/{path:path}", include_in_schema=False)
-    @rule(None)
+    @rule(Role.VIEWER)
     def ohif(request: Request, path: str) -> Response:
         name = path if path in files() else "index.html"
         if name == "index.html":

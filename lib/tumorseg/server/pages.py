@@ -13,36 +13,41 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 
+from tumorseg.access.types import LOCAL, Role
 from tumorseg.server.common import Place
 from tumorseg.server.ohif import static
-from tumorseg.server.rules import rule
+from tumorseg.server.rules import Caller, rule
 
 router = APIRouter(include_in_schema=False)
 _HERE = Path(__file__).parent
+_SIGNED_IN = Template(
+    '<form method="post" action="/signout">Signed in as <b>$name</b> ($role) <button>Sign out</button></form>'
+)
 _SHORT_METHODS = ("get", "head", "put", "post", "delete")
 
 
 @router.get("/")
-@rule(None)
-def landing(request: Request, place: Place) -> HTMLResponse:
+@rule(Role.VIEWER)
+def landing(request: Request, place: Place, who: Caller) -> HTMLResponse:
     """Say what is served and how to open it."""
     viewer = (
         '<a href="/ohif/">Open the studies in OHIF</a>, choose one and the mode <b>MONAI Label</b>.'
         if place.source.is_dicom
         else "OHIF shows DICOM only; these studies are files: open them in 3D Slicer."
     )
-    return _page(
+    return page(
         "landing.html",
         count=str(len(place.source.ids())),
         kind="DICOM studies" if place.source.is_dicom else "image files",
         models=escape(", ".join(place.engine.models.names)),
         viewer=viewer,
         address=escape(str(request.base_url).rstrip("/")),
+        person="" if who == LOCAL else _SIGNED_IN.substitute(name=escape(who.name), role=who.role.title),
     )
 
 
 @router.get("/docs")
-@rule(None)
+@rule(Role.VIEWER)
 def docs(request: Request) -> HTMLResponse:
     """List the addresses; the full description is ``/openapi.json``."""
     rows = [
@@ -52,11 +57,11 @@ def docs(request: Request) -> HTMLResponse:
         for method, said in methods.items()
         if method in _SHORT_METHODS
     ]
-    return _page("docs.html", rows="\n".join(rows))
+    return page("docs.html", rows="\n".join(rows))
 
 
 @router.get("/openapi.json")
-@rule(None)
+@rule(Role.VIEWER)
 def description(request: Request) -> JSONResponse:
     """Describe every address, for programs."""
     return JSONResponse(request.app.openapi())
@@ -69,6 +74,8 @@ def favicon() -> Response:
     return FileResponse(static() / "favicon.ico")
 
 
-def _page(name: str, **values: Any) -> HTMLResponse:
+def page(name: str, status: int = 200, **values: Any) -> HTMLResponse:
     """Fill one of our pages."""
-    return HTMLResponse(Template((_HERE / name).read_text(encoding="utf-8")).substitute(values))
+    return HTMLResponse(
+        status_code=status, content=Template((_HERE / name).read_text(encoding="utf-8")).substitute(values)
+    )

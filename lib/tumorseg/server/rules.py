@@ -13,17 +13,12 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
 
-from tumorseg.access.types import LOCAL, Principal, Role
+from tumorseg.access.errors import ForbiddenError, UnauthenticatedError
+from tumorseg.access.types import Principal, Role
 from tumorseg.errors import TumorSegError
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 _RULE = "__tumorseg_rule__"
-
-
-class ForbiddenError(TumorSegError):
-    """Who asks may not do this (HTTP 403)."""
-
-    status = 403
 
 
 @dataclass(frozen=True)
@@ -56,12 +51,22 @@ def rule_of(endpoint: object) -> Rule | None:
 
 
 async def caller(request: Request) -> Principal:
-    """Return who asks; at a server that asks for no sign-in everybody is :data:`LOCAL`."""
+    """Return who asks; at a server that asks for no sign-in everybody is :data:`tumorseg.access.types.LOCAL`."""
     return _who(request)
 
 
+def known(request: Request) -> Principal | None:
+    """Return who asks, None where that is not known (:mod:`tumorseg.server.who` finds it out)."""
+    found: Principal | None = getattr(request.state, "principal", None)
+    return found
+
+
 def _who(request: Request) -> Principal:
-    found: Principal = getattr(request.state, "principal", LOCAL)
+    """Return who asks, or say why that is not known; without the middleware nobody is."""
+    found = known(request)
+    if found is None:
+        refusal: TumorSegError | None = getattr(request.state, "refusal", None)
+        raise refusal or UnauthenticatedError("sign in first")
     return found
 
 
@@ -83,6 +88,8 @@ def enforce(request: Request) -> None:
     asked = rule_of(request.scope.get("endpoint"))
     if asked is None:
         raise ForbiddenError("this address is not open to anybody")
+    if asked.role is None:
+        return
     who = _who(request)
-    if asked.role is not None and who.role < asked.role:
+    if who.role < asked.role:
         raise ForbiddenError(f"this needs the role {asked.role.title}, {who.name} is {who.role.title}")

@@ -7,13 +7,15 @@ of :class:`tumorseg.config.AppConfig`, and read from its output where it listens
 from __future__ import annotations
 
 import logging
-import socket
 import sys
 from typing import TYPE_CHECKING
 
-from tumorseg.errors import InputError, TumorSegError
+from tumorseg.errors import TumorSegError
+from tumorseg.server import tls
+from tumorseg.server.exposure import is_exposed, listen
 
 if TYPE_CHECKING:
+    from tumorseg.access.gate import Access
     from tumorseg.config import AppConfig
 
 _ANY_ADDRESS = ("0.0.0.0", "::")
@@ -23,46 +25,56 @@ def serve(config: AppConfig) -> None:
     """Serve until the process is told to stop.
 
     Raises:
-        InputError: the studies cannot be used, or the address is taken.
+        InputError: the studies cannot be used, the address is taken, or others would reach a server that is not safe.
     """
-    listener = listen(config.host, config.port)
+    if config.tls_cert and config.tls_key:
+        tls.check(config.tls_cert, config.tls_key)
+    listener = listen(config.host, config.port, config)
     with listener:
         import uvicorn
 
         from tumorseg.server.app import create_app
 
         logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
-        app = create_app(config)
+        app = create_app(config, exposed=is_exposed(listener))
         port = listener.getsockname()[1]
-        sys.stdout.write(welcome(config, port, app.state.workplace.source.is_dicom) + "\n")
+        sys.stdout.write(welcome(config, port, app.state.workplace.source.is_dicom, app.state.access) + "\n")
         sys.stdout.flush()
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
-        server.run(sockets=[listener])
+        settings = uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            ssl_certfile=config.tls_cert,
+            ssl_keyfile=config.tls_key,
+            # Said in so many words: without them uvicorn believes every program on this computer.
+            proxy_headers=bool(config.behind_proxy),
+            forwarded_allow_ips=list(config.behind_proxy),
+        )
+        uvicorn.Server(settings).run(sockets=[listener])
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Take the address before anything else is done, so that a taken one is said at once."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(128)
-    except OSError as error:
-        listener.close()
-        raise InputError(f"cannot listen on {host}:{port} ({error.strerror}): choose another with --port") from None
-    return listener
-
-
-def welcome(config: AppConfig, port: int, is_dicom: bool) -> str:
-    """Say what to open."""
+def welcome(config: AppConfig, port: int, is_dicom: bool, access: Access) -> str:
+    """Say what to open, and who may."""
     host = "127.0.0.1" if config.host in _ANY_ADDRESS else config.host
-    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    scheme = "https" if config.tls_cert else "http"
+    address = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
     ohif = f"{address}/ohif/" if is_dicom else "(shows DICOM only; these studies are files)"
     lines = ["tumorseg is ready", f"  OHIF       {ohif}", f"  3D Slicer  {address}", f"  API docs   {address}/docs"]
-    if config.host in _ANY_ADDRESS:
-        lines.append("  Everyone in this network can reach it, without a password.")
+    lines.append(f"  Access     {_mode(config, access)}")
+    if config.insecure_http and not config.tls_cert and not config.behind_proxy:
+        lines.append("  WARNING: plain http. Whoever is in this network can read images, passwords and tokens.")
     return "\n".join(lines)
+
+
+def _mode(config: AppConfig, access: Access) -> str:
+    """Say who may come in."""
+    if not access.required:
+        return "open to everybody on this computer, without a sign-in"
+    count = access.users.count()
+    known = [f"{count} user{'' if count == 1 else 's'}"] if count or not config.oidc_issuer else []
+    known += [f"people of {config.oidc_issuer}"] if config.oidc_issuer else []
+    return f"sign-in required ({', '.join(known)})"
 
 
 def main(arguments: list[str]) -> int:
