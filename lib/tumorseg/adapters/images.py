@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from tumorseg.types import StudyImage
 
 _MEGABYTE = 1 << 20
-#: Grids kept, of a few hundred bytes each.
-_GRIDS_KEPT = 4096
 
 
 class ImageCache:
@@ -53,31 +51,3 @@ class ImageCache:
         """Forget the images used longest ago until the rest fits."""
         while self._images and sum(image.voxels.nbytes for image, _ in self._images.values()) > self._limit:
             self._images.popitem(last=False)
-
-
-class GridCache:
-    """Where the voxels of images lie, remembered without the voxels; safe to use from several threads.
-
-    A label is compared with it at every save. The image is decoded at the first one, and when its files changed.
-    """
-
-    def __init__(self, source: ImageSource) -> None:
-        self._source = source
-        self._known: OrderedDict[tuple[object, ...], tuple[Grid, bool]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def grid(self, image_id: str) -> tuple[Grid, bool]:
-        """Return the image's own grid, and whether it has a place in the patient (a picture has none)."""
-        key = (image_id, fingerprint(self._source.files(image_id)))
-        with self._lock:
-            known = self._known.get(key)
-            if known is not None:
-                self._known.move_to_end(key)
-                return known
-        image, grid = self._source.read(image_id, None)
-        placed = image.placed and image.spacing_known
-        with self._lock:
-            self._known[key] = grid, placed
-            while len(self._known) > _GRIDS_KEPT:
-                self._known.popitem(last=False)
-        return grid, placed

@@ -56,12 +56,17 @@ class PlainLabels:
 class LabelStore:
     """Labels by image id and tag. Ids come from an image source; tags are plain names.
 
+    Args:
+        root: folder of the labels.
+        classes: class name -> its value or None for any; labels with other classes are refused. Empty: any class.
+
     Attributes:
         history: every version; everything that is not the newest one is asked there.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, classes: Mapping[str, int | None] | None = None) -> None:
         self.root = root
+        self._classes = dict(classes or {})
         self.history = LabelHistory(root)
         self._plain = PlainLabels(root)
 
@@ -128,7 +133,7 @@ class LabelStore:
         """
         check_image_id(image_id)
         check_tag(tag)
-        checked = _checked(file, said(info), place)
+        checked = _checked(file, said(info), place, self._classes)
         return self.history.save(
             image_id,
             tag,
@@ -170,7 +175,9 @@ def said(info: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in info.items() if key not in OUR_KEYS}
 
 
-def _checked(file: Path, info: Mapping[str, Any], place: ImagePlace | None) -> CheckedLabel:
+def _checked(
+    file: Path, info: Mapping[str, Any], place: ImagePlace | None, classes: Mapping[str, int | None]
+) -> CheckedLabel:
     if place is None:
-        return check_label(file, None, info)
-    return check_label(file, place.grid, info, placed=place.placed)
+        return check_label(file, None, info, classes=classes)
+    return check_label(file, place.grid, info, placed=place.placed, classes=classes)

@@ -47,7 +47,9 @@ class Workplace:
             InputError: the studies cannot be used.
         """
         source = open_source(config)
-        datastore = StudyDatastore(source, LabelStore(labels_root(config)))
+        labels = LabelStore(labels_root(config), config.label_classes)
+        labels.history.copies.look()  # files of an earlier store are taken over before anybody asks
+        datastore = StudyDatastore(source, labels)
         return cls(config, source, datastore, Engine(config, source), strategies())
 
     def info(self) -> dict[str, Any]:
