@@ -58,7 +58,10 @@ def test_commands_and_options_exist(page: Path) -> None:
         match = re.match(r"tumorseg ([a-z]+)\b(.*)", command.split("  #")[0])
         if match:
             assert match[1] in known, command
-            options = {option for parameter in known[match[1]].params for option in parameter.opts}
+            said, words = known[match[1]], match[2].split()
+            if hasattr(said, "commands") and words and words[0] in said.commands:
+                said = said.commands[words[0]]  # a command of a group, such as `tumorseg user add`
+            options = {option for parameter in said.params for option in (*parameter.opts, *parameter.secondary_opts)}
             assert set(re.findall(r"(?<=\s)--?[a-z][a-z-]*", match[2])) <= options, command
 
 

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from tumorseg import __version__
-from tumorseg.cli import audit
+from tumorseg.cli import audit, user
 from tumorseg.cli.check import check
 from tumorseg.cli.evaluate import evaluate
 from tumorseg.cli.export import export
@@ -60,4 +60,5 @@ def _main(
 for command in (predict, serve, evaluate, train, publish, models, check, export):
     app.command()(command)
 app.command("import")(import_)  # the word itself is Python's
+app.add_typer(user.app, name="user")
 app.add_typer(audit.app, name="audit")

@@ -36,6 +36,41 @@ def serve(
     cache: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where what can be made again is kept.", show_default=False)
     ] = None,
+    state: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where people and the audit log are kept.", show_default=False)
+    ] = None,
+    auth: Annotated[
+        str,
+        typer.Option(
+            metavar="MODE",
+            help="[bold]auto[/bold] asks people to sign in as soon as there is a user or others can reach the server; "
+            "[bold]required[/bold] always, [bold]off[/bold] never (on this computer alone).",
+        ),
+    ] = "auto",
+    tls_cert: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Certificate (PEM): serve https.", show_default=False)
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Its key (PEM, no passphrase).", show_default=False)
+    ] = None,
+    behind_proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="A reverse proxy that speaks https for us (repeat); only what it says of callers is believed.",
+            show_default=False,
+        ),
+    ] = None,
+    allowed_host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A name browsers call this server by (repeat).", show_default=False),
+    ] = None,
+    insecure_http: Annotated[
+        bool,
+        typer.Option(
+            "--insecure-http", help="Let others in over plain http, in a network where nobody listens who should not."
+        ),
+    ] = False,
 ) -> None:
     """Serve studies to 3D Slicer (MONAI Label extension) and to the OHIF viewer that comes with it.
 
@@ -46,6 +81,8 @@ def serve(
         tumorseg serve /data/studies
 
         tumorseg serve https://pacs.example.org/dicom-web --port 8010 --model resunet
+
+        tumorseg serve /data/studies --host 0.0.0.0 --tls-cert server.pem --tls-key server.key
     """
     if demo and studies:
         raise InputError("expected either STUDIES or --demo, got both")
@@ -54,7 +91,21 @@ def serve(
     from tumorseg.config import AppConfig
     from tumorseg.server.run import serve as run
 
-    options = {"host": host, "port": port, "device": device, "models": model, "labels": labels, "cache": cache}
+    options = {
+        "host": host,
+        "port": port,
+        "device": device,
+        "models": model,
+        "labels": labels,
+        "cache": cache,
+        "state": state,
+        "auth": None if auth == "auto" else auth,  # so that the environment may say something else
+        "tls_cert": tls_cert,
+        "tls_key": tls_key,
+        "behind_proxy": behind_proxy,
+        "allowed_hosts": allowed_host,
+        "insecure_http": insecure_http or None,
+    }
     run(AppConfig.parse(str(_sample_data()) if demo else str(studies), options))
 
 

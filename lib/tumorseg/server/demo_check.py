@@ -80,7 +80,15 @@ def demo_check(sample_data: Path, settings: Sequence[str] = ()) -> DemoResult:
 def _server(study: Path, settings: Sequence[str]) -> Iterator[str]:
     """Run a server on a free port until the block ends, with a cache of its own, and give its address."""
     with tempfile.TemporaryDirectory(prefix="tumorseg-demo-") as scratch:
-        command = [sys.executable, "-m", "tumorseg.server.run", str(study), "port=0", f"cache={scratch}/cache"]
+        command = [
+            sys.executable,
+            "-m",
+            "tumorseg.server.run",
+            str(study),
+            "port=0",
+            "auth=off",
+            f"cache={scratch}/cache",
+        ]
         command += [f"labels={scratch}/labels", f"state={scratch}/state", *settings]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             try:

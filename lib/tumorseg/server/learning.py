@@ -6,20 +6,27 @@ import time
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, HTTPException
+from fastapi import APIRouter, Body, HTTPException, Request
 
 from tumorseg.access.types import Role
 from tumorseg.errors import NotFoundError
 from tumorseg.server.common import Place
 from tumorseg.server.datastore import checksum
-from tumorseg.server.rules import rule
+from tumorseg.server.rules import Caller, rule
+from tumorseg.server.who import address
 
 router = APIRouter(tags=["learning"])
 
 
 @router.post("/activelearning/{strategy}", summary="Ask which image to label next")
 @rule(Role.ANNOTATOR, "sample.next")
-def next_sample(place: Place, strategy: str, params: Annotated[dict[str, Any] | None, Body()] = None) -> dict[str, Any]:
+def next_sample(
+    request: Request,
+    place: Place,
+    who: Caller,
+    strategy: str,
+    params: Annotated[dict[str, Any] | None, Body()] = None,
+) -> dict[str, Any]:
     """Return id, file name, checksum and UIDs of an image without a label, or ``{}`` where all have one."""
     chosen = place.strategies.get(strategy)
     if chosen is None:
@@ -34,6 +41,8 @@ def next_sample(place: Place, strategy: str, params: Annotated[dict[str, Any] | 
         strategy: {"ts": int(time.time()), "client_id": (params or {}).get("client_id")},
     }
     place.datastore.update_image_info(image_id, {"strategy": shown})
+    # Slicer's module has this image downloaded without its token (tumorseg.access.downloads).
+    request.app.state.access.downloads.allow(who, address(request.scope), image_id)
     # Slicer keeps downloads by name and only loads one anew where the checksum differs.
     state = checksum(Path(place.datastore.get_image_uri(image_id)))
     return {**sample, **place.datastore.get_image_info(image_id), "checksum": state}
