@@ -119,9 +119,10 @@ def _uid(file: Path) -> str:
 def test_a_text_file_named_dcm_in_a_session(tmp_path: Path) -> None:
     write_nifti(tmp_path / "studies" / "good.nii.gz", AXIAL, sample(AXIAL))
     with in_process(config_for(tmp_path / "studies", tmp_path)) as client:
-        session = client.put("/session/", files=[("files", ("a.dcm", b"a text file"))]).json()["session_id"]
-        answer = client.post("/infer/threshold", params={"session_id": session})
+        # Refused when it comes: no reader of images is shown a file that is not what it says.
+        answer = client.put("/session/", files=[("files", ("a.dcm", b"a text file"))])
         assert answer.status_code == 422
+        assert "no DICOM" in answer.text
         assert str(tmp_path) not in answer.text
         assert client.get("/info/").status_code == 200
 

@@ -11,19 +11,15 @@ in place of the label map, wherever not the label map alone was asked for (``out
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tumorseg.adapters.params import DTYPES, EXTENSIONS, MARKUPS, DetectionParams, parse, read_object
 from tumorseg.errors import InputError
 from tumorseg.models.detection_options import RANGES, DetectionOptions
 
-#: Endings of boxes as 3D Slicer's markups; answered by models that find objects only.
-MARKUPS = (".json", ".mrk.json")
-EXTENSIONS = (".nrrd", ".nii.gz", ".nii", ".seg.nrrd", *MARKUPS)
-#: result_dtype -> the largest label value that it holds.
-DTYPES = {"uint8": 255, "uint16": 65535}
+__all__ = ["DTYPES", "EXTENSIONS", "FORBIDDEN", "MARKUPS", "InferResult", "ResultFormat", "parse_params", "settings"]
 #: Settings that a request may not make.
 FORBIDDEN = frozenset(
     {"model", "image", "images", "device", "label", "session", "session_id", "result_file", "save_label", "model_file"}
@@ -65,63 +61,19 @@ class InferResult:
 
 
 def parse_params(params: str | Mapping[str, Any] | None) -> ResultFormat:
-    """Read the result settings of ``params``.
+    """Read the result settings of ``params``; what a viewer sends beyond them is dropped.
 
     Raises:
         InputError: not a JSON object, a setting that a request may not make, or a value that is not offered.
     """
-    values = _object(params)
+    values = read_object(params, "params")
     forbidden = sorted(FORBIDDEN & set(values))
     if forbidden:
         raise InputError(f"params may not set {', '.join(forbidden)}: name model and image in the address")
-    extension = str(values.get("result_extension") or ".nrrd")
-    extension = extension if extension.startswith(".") else f".{extension}"
-    dtype = str(values.get("result_dtype") or "uint8")
-    if extension not in EXTENSIONS:
-        raise InputError(f"expected result_extension to be one of {', '.join(EXTENSIONS)}, got {extension!r}")
-    if dtype not in DTYPES:
-        raise InputError(f"expected result_dtype to be one of {', '.join(DTYPES)}, got {dtype!r}")
-    compress, boxes = _flag(values.get("result_compress", True)), _flag(values.get("boxes", False))
-    return ResultFormat(extension, dtype, compress, boxes, _thresholds(values))
+    said = parse(DetectionParams, values)
+    return ResultFormat(said.result_extension, said.result_dtype, said.result_compress, said.boxes, said.thresholds)
 
 
 def settings(options: DetectionOptions) -> dict[str, Any]:
     """List what a request may set of a model that finds objects, with the values taken where it does not."""
     return {"boxes": True, **{name: getattr(options, name) for name in RANGES}}
-
-
-def _thresholds(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Pick the thresholds that are set. A viewer's table of settings sends text, and an empty one for what is unset."""
-    given = {name: values[name] for name in RANGES if values.get(name) not in (None, "")}
-    return {name: _number(name, value) for name, value in given.items()}
-
-
-def _number(name: str, value: Any) -> Any:
-    """Read a number that came as text; what else it may be is checked with its range."""
-    if not isinstance(value, str):
-        return value
-    try:
-        number = float(value)
-    except ValueError:
-        raise InputError(f"expected a number as {name}, got {value[:40]!r}") from None
-    return int(number) if number.is_integer() else number
-
-
-def _object(params: str | Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """Read a JSON object; nothing at all is an empty one."""
-    if params is None or isinstance(params, Mapping):
-        return params or {}
-    try:
-        values = json.loads(params or "{}")
-    except ValueError as error:
-        raise InputError(f"expected params to be a JSON object, got text that is no JSON ({error})") from None
-    if not isinstance(values, dict):
-        raise InputError(f"expected params to be a JSON object, got {type(values).__name__}")
-    return values
-
-
-def _flag(value: Any) -> bool:
-    """Read a truth value as JSON or as the text that older clients send."""
-    if isinstance(value, str):
-        return value.strip().lower() in ("true", "1", "yes")
-    return bool(value)

@@ -30,6 +30,7 @@ from tumorseg.server.limits import BodyLimit, Limits
 from tumorseg.server.origin import SameOrigin, own_names
 from tumorseg.server.rules import enforced
 from tumorseg.server.scratch import Scratch
+from tumorseg.server.session_store import Room, SessionStore
 from tumorseg.server.who import WhoAsks
 
 if TYPE_CHECKING:
@@ -62,7 +63,9 @@ def create_app(config: AppConfig, *, exposed: bool = False) -> FastAPI:
     app.state.access = Access(config, exposed=exposed)
     app.state.audit = AuditLog(config.state / "audit", dicom=workplace.source.is_dicom)
     app.state.scratch = Scratch(config.cache / "incoming")
-    app.state.sessions = session.SessionStore(config.cache / "sessions", config.max_upload_mb)
+    app.state.sessions = SessionStore(
+        config.cache / "sessions", Room(config.max_sessions, config.max_sessions_mb << 20)
+    )
     errors.install(app)
     _guard(app)
     auth.install(app)
@@ -105,10 +108,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     workplace: Workplace = app.state.workplace
     if workplace.config.prewarm:
         threading.Thread(target=_warm_up, args=(workplace,), name="warm-up", daemon=True).start()
+    app.state.sessions.start()
     try:
         yield
     finally:
         workplace.close()
+        app.state.sessions.stop()
         app.state.scratch.close()
         app.state.audit.close()
 

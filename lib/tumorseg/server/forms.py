@@ -37,10 +37,16 @@ _PIECE = 1 << 20
 
 
 class Kept(io.RawIOBase):
-    """A file that a request brought; opened when it is first read."""
+    """A file that a request brought; opened when it is first read.
 
-    def __init__(self, path: Path, size: int = 0) -> None:
-        self.path, self.size = path, size
+    Args:
+        path: where it lies until the request ends.
+        decoded: bytes that it may unpack to.
+    """
+
+    def __init__(self, path: Path, decoded: int) -> None:
+        self.path, self.decoded = path, decoded
+        self.size = 0
 
     @cached_property
     def _file(self) -> BinaryIO:
@@ -86,10 +92,10 @@ class _Part:
 class _Reader:
     """Reads one ``multipart/form-data`` body."""
 
-    def __init__(self, folder: Callable[[], Path]) -> None:
+    def __init__(self, folder: Callable[[], Path], decoded: int) -> None:
         self.items: list[tuple[str, str | UploadFile]] = []
         self.complete = False
-        self._folder = folder
+        self._folder, self._decoded = folder, decoded
         self._part, self._header, self._value = _Part(), b"", b""
         self._files = self._fields = 0
         self._pending: list[tuple[Kept, bytes]] = []
@@ -159,7 +165,7 @@ class _Reader:
             self._fields = _counted(self._fields, MAX_FIELDS, "fields")
             return
         self._files = _counted(self._files, MAX_FILES, "files")
-        self._part.kept = Kept(self._folder() / f"part-{self._files:05d}")
+        self._part.kept = Kept(self._folder() / f"part-{self._files:05d}", self._decoded)
         headers, name = Headers(raw=self._part.headers), options[b"filename"].decode("utf-8", "replace")
         self.items.append((self._part.name, UploadFile(self._part.kept, filename=name, headers=headers)))  # type: ignore[arg-type]
         self._pending.append((self._part.kept, b""))  # an empty file is a file too
@@ -208,13 +214,14 @@ class _FormRequest(Request):
     """A request whose form is read by :class:`_Reader`."""
 
     folder: Callable[[], Path]
+    decoded: int
 
     async def form(self, **limits: object) -> FormData:  # type: ignore[override]
         """Read the form, once."""
         if self._form is None:
             kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
             if kind == "multipart/form-data":
-                self._form = await _Reader(self.folder).read(self)
+                self._form = await _Reader(self.folder, self.decoded).read(self)
             else:
                 self._form = await super().form(max_fields=MAX_FIELDS)
         return self._form
@@ -228,7 +235,7 @@ class UploadRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def bounded(request: Request) -> Response:
-            await enforce(request)
+            enforce(request)
             scratch: Scratch = request.app.state.scratch
             made: list[Path] = []
 
@@ -239,6 +246,7 @@ class UploadRoute(APIRoute):
 
             wrapped = _FormRequest(request.scope, request.receive)
             wrapped.folder = folder
+            wrapped.decoded = request.app.state.workplace.config.max_decoded_mb << 20
             try:
                 return await handle(wrapped)
             finally:

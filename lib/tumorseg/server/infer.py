@@ -16,10 +16,11 @@ from tumorseg.adapters.wire import InferResult, ResultFormat, parse_params
 from tumorseg.adapters.workplace import Workplace
 from tumorseg.errors import InputError
 from tumorseg.server.common import Place, received
+from tumorseg.server.forms import UploadRoute
 from tumorseg.server.rules import rule
 from tumorseg.server.session import Sessions
 
-router = APIRouter(tags=["segmentation"])
+router = APIRouter(tags=["segmentation"], route_class=UploadRoute)
 
 
 class Output(StrEnum):

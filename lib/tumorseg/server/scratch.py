@@ -18,8 +18,6 @@ from pathlib import Path
 
 from tumorseg.errors import UnavailableError
 
-_LOCK = "lock"
-
 
 class Scratch:
     """The temporary folder of one server.
@@ -43,9 +41,10 @@ class Scratch:
         folder = self.folder / secrets.token_hex(8)
         try:
             with self._making:
-                if self._lock < 0:
+                while self._lock < 0 or not self.folder.is_dir():  # swept between being made and being locked
                     self.folder.mkdir(parents=True, exist_ok=True)
-                    self._lock = _locked(self.folder / _LOCK)
+                    self._release()
+                    self._lock = _locked(self.folder)
             folder.mkdir()
         except OSError as error:
             raise UnavailableError(
@@ -64,16 +63,19 @@ class Scratch:
 
     def close(self) -> None:
         """Remove everything."""
-        shutil.rmtree(self.folder, ignore_errors=True)
         with self._making:
-            if self._lock >= 0:
-                os.close(self._lock)
-                self._lock = -1
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self._release()
+
+    def _release(self) -> None:
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
 
 
-def _locked(path: Path) -> int:
-    """Open a file and lock it for as long as it is open; BlockingIOError where another process has it."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+def _locked(folder: Path) -> int:
+    """Open a folder and lock it for as long as it is open; BlockingIOError where another process has it."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -86,10 +88,8 @@ def _sweep(root: Path) -> None:
     """Remove the folders whose server is gone."""
     for folder in root.iterdir() if root.is_dir() else ():
         try:
-            # Without its lock a folder is just being made, or just being removed.
-            descriptor = _locked(folder / _LOCK) if (folder / _LOCK).is_file() else -1
+            descriptor = _locked(folder)
         except OSError:
             continue
-        if descriptor >= 0:
-            shutil.rmtree(folder, ignore_errors=True)
-            os.close(descriptor)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(descriptor)

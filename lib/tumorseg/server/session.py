@@ -2,116 +2,118 @@
 
 from __future__ import annotations
 
+import io
+import os
 import re
-import shutil
-import tempfile
-import time
-import uuid
+import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import IO, TYPE_CHECKING, Annotated, Any, cast
 
 from fastapi import APIRouter, Depends, Request, UploadFile
-from fastapi.responses import FileResponse, Response
+from fastapi.responses import FileResponse, Response, StreamingResponse
 
-from tumorseg.access.types import Role
-from tumorseg.adapters.files import read_json, write_json
+from tumorseg.access.types import Principal, Role
 from tumorseg.adapters.sources import suffix_of
-from tumorseg.errors import InputError, NotFoundError
-from tumorseg.server.common import save_upload
-from tumorseg.server.rules import rule
+from tumorseg.io.guard.check import check_file
+from tumorseg.io.guard.sizes import OversizeError
+from tumorseg.server.archives import Bounds, is_zip, unpack
+from tumorseg.server.common import Place, kept_file
+from tumorseg.server.forms import MAX_FILES, UploadRoute
+from tumorseg.server.rules import Caller, rule
+from tumorseg.server.session_store import SessionStore
 
-MAX_AGE_S = 3600
-_ID = re.compile(r"[0-9a-f]{32}")
-_IMAGE, _META = "image", "session.json"
+if TYPE_CHECKING:
+    from tumorseg.config import AppConfig
+    from tumorseg.server.scratch import Scratch
+
+_PLAIN_SUFFIX = re.compile(r"(\.[a-z0-9]{1,6}){0,2}")
+_PIECE = 1 << 20
+_MEGABYTE = 1 << 20
 
 
 @dataclass(frozen=True)
-class SessionStore:
-    """Sessions as folders: one file, or the slices of a series, and when they were used last.
+class OwnSessions:
+    """The sessions as one caller sees them: the own ones, an administrator all.
 
     Attributes:
-        root: folder of the sessions.
-        max_upload_mb: largest file.
+        store: every session.
+        scratch: where new ones are filled.
+        who: the caller.
     """
 
-    root: Path
-    max_upload_mb: int
+    store: SessionStore
+    scratch: Scratch
+    who: Principal
 
-    def add(self, uploads: list[UploadFile], expiry: int) -> dict[str, Any]:
+    def add(self, uploads: list[UploadFile], expiry: int, config: AppConfig, *, uncompress: bool) -> dict[str, Any]:
         """Keep the files as a new session; nothing stays behind where one of them is refused."""
-        self.sweep()
-        self.root.mkdir(parents=True, exist_ok=True)
-        session_id = uuid.uuid4().hex
-        with tempfile.TemporaryDirectory(prefix=".incoming-", dir=self.root) as draft:
-            images = Path(draft) / "session" / _IMAGE
-            images.mkdir(parents=True)
+        with self.scratch.lent() as folder:
+            draft = folder / "draft"
+            draft.mkdir()
             for number, upload in enumerate(uploads):
-                # Nothing of the client's name but its ending; slices of a series may have none.
-                suffix = suffix_of(Path(str(upload.filename or "")))
-                plain = suffix if re.fullmatch(r"(\.[a-z0-9]{1,6}){0,2}", suffix) else ""
-                save_upload(upload, images / f"{number:05d}{plain}", self.max_upload_mb)
-            age = min(expiry, MAX_AGE_S) if expiry > 0 else MAX_AGE_S
-            write_json(images.parent / _META, {"created": int(time.time()), "used": int(time.time()), "expiry": age})
-            images.parent.rename(self.root / session_id)
-        return self.describe(session_id)
+                kept = kept_file(upload, config.max_upload_mb)
+                if uncompress and is_zip(kept.path):
+                    # Into a folder of its own: entries are numbered from 0 in every archive.
+                    inner = folder / f"{number:05d}"
+                    inner.mkdir()
+                    for path in unpack(kept.path, inner, Bounds(MAX_FILES, config.max_decoded_mb * _MEGABYTE)):
+                        os.replace(path, draft / f"{number:05d}-{path.name}")
+                else:
+                    os.replace(kept.path, draft / f"{number:05d}{_suffix(upload)}")
+            _check(draft, config.max_decoded_mb * _MEGABYTE)
+            return self.store.add(draft, self.who.name, expiry)
 
-    def describe(self, session_id: str) -> dict[str, Any]:
-        """Say what a session is, in the words of MONAI Label's clients; no path of the server is among them."""
-        meta = read_json(self._folder(session_id) / _META)
-        return {
-            "name": session_id,
-            "create_ts": meta.get("created", 0),
-            "last_access_ts": meta.get("used", 0),
-            "expiry": meta.get("expiry", MAX_AGE_S),
-        }
+    def describe(self, session_id: str, *, touch: bool = False) -> dict[str, Any]:
+        """Say what a session is."""
+        return self.store.describe(session_id, self.who, touch=touch)
 
-    @contextmanager
-    def image(self, session_id: str) -> Iterator[Path]:
-        """Give the session's file, or its folder where it has several, and note that it was used."""
-        folder = self._folder(session_id)
-        write_json(folder / _META, {**read_json(folder / _META), "used": int(time.time())})
-        files = sorted((folder / _IMAGE).iterdir())
-        yield files[0] if len(files) == 1 else folder / _IMAGE
+    def image(self, session_id: str) -> AbstractContextManager[Path]:
+        """Give a session's file, or its folder where it has several, for as long as a block runs."""
+        return self.store.image(session_id, self.who)
 
-    def remove(self, session_id: str) -> None:
-        """Delete a session and its files."""
-        shutil.rmtree(self._folder(session_id), ignore_errors=True)
-
-    def sweep(self) -> None:
-        """Delete the sessions that nobody used for as long as they were to live."""
-        for folder in self.root.iterdir() if self.root.is_dir() else ():
-            meta = read_json(folder / _META)
-            if _ID.fullmatch(folder.name) and time.time() > meta.get("used", 0) + meta.get("expiry", MAX_AGE_S):
-                shutil.rmtree(folder, ignore_errors=True)
-
-    def _folder(self, session_id: str) -> Path:
-        """Return the folder of a session; what is not an id that we make is none."""
-        if not _ID.fullmatch(session_id) or not (self.root / session_id).is_dir():
-            raise NotFoundError("no such session: it may have expired, send the image again")
-        return self.root / session_id
+    def remove(self, session_id: str) -> dict[str, Any]:
+        """Delete a session."""
+        return self.store.remove(session_id, self.who)
 
 
-async def _sessions(request: Request) -> SessionStore:
-    found: SessionStore = request.app.state.sessions
-    return found
+def _suffix(upload: UploadFile) -> str:
+    """Return the ending of a file: nothing else of the client's name counts; slices of a series may have none."""
+    suffix = suffix_of(Path(str(upload.filename or "")))
+    return suffix if _PLAIN_SUFFIX.fullmatch(suffix) else ""
 
 
-#: A route's parameter of this type is the application's session store.
-Sessions = Annotated[SessionStore, Depends(_sessions)]
+def _check(folder: Path, most: int) -> None:
+    """Look at every file before a reader is shown it; together they may be as large as one."""
+    total = 0
+    for path in sorted(folder.iterdir()):
+        total += check_file(path, most)
+        if total > most:
+            raise OversizeError(f"the files unpack to more than the {most / _MEGABYTE:.0f} MB that this server takes")
 
-router = APIRouter(prefix="/session", tags=["sessions"])
+
+async def _sessions(request: Request, who: Caller) -> OwnSessions:
+    return OwnSessions(request.app.state.sessions, request.app.state.scratch, who)
+
+
+#: A route's parameter of this type is what the caller may see of the sessions.
+Sessions = Annotated[OwnSessions, Depends(_sessions)]
+
+router = APIRouter(prefix="/session", tags=["sessions"], route_class=UploadRoute)
 
 
 @router.put("/", summary="Send an image (one file, or the slices of one series) that is not kept")
 @rule(Role.ANNOTATOR, "session.create")
-def create(sessions: Sessions, files: list[UploadFile], uncompress: bool = False, expiry: int = 0) -> dict[str, Any]:
-    """Open a session and return its id, to be used as ``session_id`` with ``/infer``."""
-    if uncompress:
-        raise InputError("archives are not unpacked: send the files themselves")
-    described = sessions.add(files, expiry)
+def create(
+    place: Place, sessions: Sessions, files: list[UploadFile], uncompress: bool = False, expiry: int = 0
+) -> dict[str, Any]:
+    """Open a session and return its id, to be used as ``session_id`` with ``/infer``.
+
+    With ``uncompress`` a zip is unpacked: its files become the session's.
+    """
+    described = sessions.add(files, expiry, place.config, uncompress=uncompress)
     return {"session_id": described["name"], "session_info": described}
 
 
@@ -120,19 +122,51 @@ def create(sessions: Sessions, files: list[UploadFile], uncompress: bool = False
 def look_up(
     sessions: Sessions, session_id: str, update_ts: bool = False, image: bool = False
 ) -> dict[str, Any] | Response:
-    """Describe a session; with ``image`` return its file."""
+    """Describe a session; with ``image`` return its file, several as one zip."""
     if not image:
-        return sessions.describe(session_id)
+        return sessions.describe(session_id, touch=update_ts)
     with sessions.image(session_id) as path:
-        if path.is_dir():
-            raise InputError("the session has several files: only single files are sent back")
-        return FileResponse(path, filename=path.name)
+        if path.is_file():
+            return FileResponse(path, filename=path.name)
+    headers = {"Content-Disposition": f'attachment; filename="{session_id}.zip"'}
+    return StreamingResponse(_zipped(sessions, session_id), media_type="application/zip", headers=headers)
 
 
 @router.delete("/{session_id}", summary="Close a session and delete its image")
 @rule(Role.ANNOTATOR, "session.remove")
 def remove(sessions: Sessions, session_id: str) -> dict[str, Any]:
     """Delete a session."""
-    described = sessions.describe(session_id)
-    sessions.remove(session_id)
-    return described
+    return sessions.remove(session_id)
+
+
+class _Pipe(io.RawIOBase):
+    """Where a zip is written that is sent while it is made: no copy of it is ever kept."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def writable(self) -> bool:
+        """It is written to."""
+        return True
+
+    def write(self, data: Any, /) -> int:
+        """Take what was written."""
+        self._pieces.append(bytes(data))
+        return len(data)
+
+    def taken(self) -> bytes:
+        """Return what was written since the last time."""
+        data, self._pieces = b"".join(self._pieces), []
+        return data
+
+
+def _zipped(sessions: OwnSessions, session_id: str) -> Iterator[bytes]:
+    """Pack the files of a session while they are sent."""
+    pipe = _Pipe()
+    with sessions.image(session_id) as folder, zipfile.ZipFile(cast("IO[bytes]", pipe), "w") as packed:
+        for path in sorted(folder.iterdir()):
+            with path.open("rb") as source, packed.open(path.name, "w", force_zip64=True) as entry:
+                while piece := source.read(_PIECE):
+                    entry.write(piece)
+                    yield pipe.taken()
+    yield pipe.taken()
