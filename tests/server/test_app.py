@@ -120,7 +120,7 @@ def test_next_sample_until_all_are_labelled(client: TestClient, tmp_path: Path) 
         assert client.head("/datastore/image", params={**state, "check_sum": "SHA256:0"}).status_code == 404
         label = ("x.nii.gz", client.get("/datastore/image", params={"image": expected}).content)
         answer = client.put("/datastore/label", params={"image": expected}, files={"label": label})
-        assert answer.json() == {"image": expected, "label": expected}
+        assert {"image": expected, "label": expected}.items() <= answer.json().items()
     assert client.post("/activelearning/random", json={}).json() == {}
     assert client.get("/datastore/").json()["completed"] == 2
     assert client.post("/activelearning/wisest", json={}).status_code == 404

@@ -35,8 +35,8 @@ LOOK_EVERY_S = 1.0
 LOOK_AT_ALL_EVERY_S = 30.0
 #: How long one look may keep the request that happens to do it, s; the rest waits for the next look.
 _LOOK_BUDGET_S = 0.25
-#: A file that changed this recently may still be being written, s.
-_SETTLED_S = 1.0
+#: Changes within this time may carry the same time of change (a file system's clock ticks every few ms), s.
+_TICK_S = 0.02
 
 
 @dataclass
@@ -78,14 +78,17 @@ class Copies:
         self._looking = threading.Lock()
 
     def look(self) -> None:
-        """Take over what was put there since the last look, if that is a while ago and nobody else is looking."""
+        """Take over what was put there since the last look, if that is a while ago and nobody else is looking.
+
+        The first look takes over all there is.
+        """
         now = time.monotonic()
         if now - self._memory.looked < LOOK_EVERY_S or not self._looking.acquire(blocking=False):
             return
         try:
             at_all = now - self._memory.looked_at_all >= LOOK_AT_ALL_EVERY_S
-            finished = self._look(at_all=at_all, until=now + _LOOK_BUDGET_S, settled_s=_SETTLED_S)
-            if finished and at_all:
+            is_first = self._memory.looked == float("-inf")
+            if self._look(at_all=at_all, until=float("inf") if is_first else now + _LOOK_BUDGET_S) and at_all:
                 self._memory.looked_at_all = now
             self._memory.trouble = ""
         except StorageError as error:
@@ -99,7 +102,7 @@ class Copies:
     def adopt(self) -> None:
         """Take over all that was put there, however long it takes."""
         with self._looking:
-            self._look(at_all=True, until=float("inf"), settled_s=0.0)
+            self._look(at_all=True, until=float("inf"))
 
     def is_current(self, version: LabelVersion) -> bool:
         """Whether the copy of a version lies there as it was put."""
@@ -108,20 +111,19 @@ class Copies:
         state = state_of(self.layout.file(version.tag, version.name))
         return bool(rows) and state == FileState(rows[0]["size"], rows[0]["changed_ns"])
 
-    def refresh(self, image: str, tag: str, *, settled_s: float = 0.0, force: bool = True) -> None:
+    def refresh(self, image: str, tag: str, *, force: bool = True) -> None:
         """Bring the copy of an image's label in step with the history.
 
         Args:
             image: id of the image.
             tag: the tag.
-            settled_s: leave a file alone that changed more recently.
             force: move a file out of the way that is no label.
         """
         new: list[LabelVersion] = []
         with self._guard(), self._database.transaction() as connection, spoken(self.layout.root):
             known = _known(connection, image, tag)
             for name in self._by_age(image, tag):
-                if not self._take(connection, image, tag, name, known.get(name), settled_s, force, new):
+                if not self._take(connection, image, tag, name, known.get(name), force, new):
                     return
             self._put_newest(connection, image, tag)
         for version in new:
@@ -135,7 +137,6 @@ class Copies:
         tag: str,
         name: str,
         known: sqlite3.Row | None,
-        settled_s: float,
         force: bool,
         new: list[LabelVersion],
     ) -> bool:
@@ -144,8 +145,9 @@ class Copies:
         state = state_of(path)
         if state is None or (known is not None and state == FileState(known["size"], known["changed_ns"])):
             return True
-        if abs(time.time() - state.changed_ns / 1e9) < settled_s:
-            return False
+        if abs(time.time() - state.changed_ns / 1e9) < _TICK_S:
+            time.sleep(_TICK_S)
+            state = state_of(path) or state
         ours = _our_own(connection, image, tag, digest_of(path), known)
         if ours is not None:
             _record(connection, image, tag, name, ours, state)
@@ -195,35 +197,32 @@ class Copies:
             for name in gone:
                 connection.execute("DELETE FROM copies WHERE tag = ? AND name = ?", (tag, name))
 
-    def _look(self, *, at_all: bool, until: float, settled_s: float) -> bool:
-        """Look at the folders that changed, or at all; False where time ran out or a file was too new."""
+    def _look(self, *, at_all: bool, until: float) -> bool:
+        """Look at the folders that changed, or at all; False where time ran out."""
         finished = True
         for tag in self.layout.tags():
             with spoken(self.layout.root):
                 changed_ns = os.stat(self.layout.root / tag).st_mtime_ns
             if not at_all and self._folders.get(tag) == changed_ns:
                 continue
-            if self._look_at(tag, until, settled_s):
+            if self._look_at(tag, until):
                 self._folders[tag] = changed_ns
             else:
                 self._folders.pop(tag, None)
                 finished = False
         return finished
 
-    def _look_at(self, tag: str, until: float, settled_s: float) -> bool:
-        """Bring one tag in step; True where nothing is left to do."""
-        finished = True
+    def _look_at(self, tag: str, until: float) -> bool:
+        """Bring one tag in step; False where time ran out."""
         for image in self.out_of_step(tag):
             if time.monotonic() > until:
                 return False
             try:
                 check_image_id(image)
-                self.refresh(image, tag, settled_s=settled_s, force=False)
+                self.refresh(image, tag, force=False)
             except InputError as error:
                 logger.warning("a file in %s is left alone: %s", tag, error)
-                continue
-            finished = finished and not self._is_unsettled(image, tag, settled_s)
-        return finished
+        return True
 
     def out_of_step(self, tag: str) -> list[str]:
         """List the images whose copy is missing, old or not ours, in the order in which the files were changed."""
@@ -245,10 +244,6 @@ class Copies:
         states = {suffix: state_of(self.layout.file(tag, image + suffix)) for suffix in LABEL_SUFFIXES}
         ages = {suffix: state.changed_ns for suffix, state in states.items() if state is not None}
         return [image + suffix for suffix in sorted(ages, key=lambda suffix: ages[suffix])]
-
-    def _is_unsettled(self, image: str, tag: str, settled_s: float) -> bool:
-        states = (state_of(self.layout.file(tag, image + suffix)) for suffix in LABEL_SUFFIXES)
-        return any(state and abs(time.time() - state.changed_ns / 1e9) < settled_s for state in states)
 
 
 def _known(connection: sqlite3.Connection, image: str, tag: str) -> dict[str, sqlite3.Row]:

@@ -103,11 +103,11 @@ class LabelHistory:
         """Return the newest version of a tag, of one author or of all; None where there is none or it was removed."""
         self.copies.look()
         found = self._head(image, tag, author)
-        if author is None and found is not None and not self.copies.is_current(found):
-            with suppress(StorageError):  # the copy is for others; the kept file is what counts
-                self.copies.refresh(image, tag, settled_s=1.0, force=False)
-                return self._head(image, tag, None)
-        return found
+        if author is not None or not self._is_touched(image, tag, found):
+            return found
+        with suppress(StorageError):  # the copy is for others; the kept file is what counts
+            self.copies.refresh(image, tag, force=False)
+        return self._head(image, tag, None)
 
     def heads(self, image: str, tag: str) -> list[LabelVersion]:
         """Return the newest version of every author who labelled the image under this tag, by author."""
@@ -225,15 +225,18 @@ class LabelHistory:
 
     def _take_over_first(self, draft: Draft) -> None:
         """Take over what another tool put in the place of the copy, before a newer version takes its place."""
-        known = self.database.rows("SELECT 1 FROM copies WHERE image = ? AND tag = ?", draft.image, draft.tag)
-        head = self._head(draft.image, draft.tag, None)
-        untouched = self.copies.is_current(head) if head is not None else not known
-        if untouched and (head is not None or self.layout.find(draft.image, draft.tag) is None):
+        if not self._is_touched(draft.image, draft.tag, self._head(draft.image, draft.tag, None)):
             return
         try:
             self.copies.refresh(draft.image, draft.tag)
         except StorageError as error:
             logger.warning("what lies in %s for %s is not taken over: %s", self.root, draft.image, error)
+
+    def _is_touched(self, image: str, tag: str, head: LabelVersion | None) -> bool:
+        """Whether what lies in the plain layout is something else than the newest version."""
+        if head is None:
+            return self.layout.find(image, tag) is not None
+        return not self.copies.is_current(head)
 
     def _again(
         self, earlier: LabelVersion, provenance: Provenance, info: Mapping[str, Any], expected_parent: str | None
