@@ -100,6 +100,14 @@ class DicomSource:
         """Refuse: DICOM comes in by DICOM."""
         raise InputError("this server keeps DICOM: send new series by STOW-RS to /proxy/dicom/wado/studies")
 
+    def check(self) -> None:
+        """Ask the store whether it is there."""
+        self.store.check()
+
+    def cached_bytes(self) -> dict[str, int]:
+        """Return how many bytes the converted images and what was fetched take."""
+        return {}
+
     def close(self) -> None:
         """Close the store."""
         self.store.close()

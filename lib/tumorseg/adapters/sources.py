@@ -88,6 +88,14 @@ class ImageSource(Protocol):
         """Take a copy of a new image."""
         ...
 
+    def check(self) -> None:
+        """Raise UnavailableError where the images cannot be reached."""
+        ...
+
+    def cached_bytes(self) -> dict[str, int]:
+        """Return how many bytes the source keeps on disk, by cache, as far as it knows."""
+        ...
+
     def close(self) -> None:
         """Give back what is open."""
         ...
@@ -145,6 +153,16 @@ class FileSource:
         elif not _same_image(image, read_study(known)):
             raise InputError(f"another image is already called {image_id!r}: choose a new name")
         return self.entry(image_id)
+
+    def check(self) -> None:
+        """Look whether the folder is there and can be listed."""
+        from tumorseg.io.files import require_readable
+
+        require_readable(self.root)
+
+    def cached_bytes(self) -> dict[str, int]:
+        """Nothing is kept beside the folder."""
+        return {}
 
     def close(self) -> None:
         """Nothing is held open."""

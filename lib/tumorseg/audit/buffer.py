@@ -39,10 +39,15 @@ class AuditBuffer:
         #: Events that were dropped since the start.
         self.lost = 0
 
-    def add(self, event: Event) -> bool:
-        """Take an event, at once and without touching the disk; False where it says nothing new or found no room."""
+    def add(self, event: Event, *, every: bool = False) -> bool:
+        """Take an event, at once and without touching the disk; False where it says nothing new or found no room.
+
+        Args:
+            event: what is to be recorded.
+            every: record it also where the same was recorded a moment ago.
+        """
         with self._wake:
-            if self._known(event):
+            if not every and self._known(event):
                 return False
             if len(self._events) >= self._held:
                 if self.lost == 0:

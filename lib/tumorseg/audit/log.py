@@ -131,6 +131,11 @@ class AuditLog:
         with self._lock, _spoken(self.folder):
             return newest(self._opened())
 
+    def check(self) -> None:
+        """Raise AuditError where the next record could not be written, as far as that can be told without writing."""
+        with self._transaction() as connection:
+            newest(connection)
+
     def close(self) -> None:
         """Close the file; a later call opens it again."""
         with self._lock:

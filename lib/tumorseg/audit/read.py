@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from tumorseg.audit.log import AuditLog
 from tumorseg.audit.record import COLUMNS, AuditRecord
 from tumorseg.audit.verify import opened, record_of
+from tumorseg.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -55,3 +57,19 @@ def records(folder: Path, wanted: Wanted) -> list[AuditRecord]:
             values += [wanted.image, AuditLog(folder).pseudonym_of(wanted.image)]
         text = f"SELECT {', '.join(COLUMNS)} FROM record WHERE {' AND '.join(conditions)} ORDER BY seq DESC LIMIT ?"
         return [record_of(row) for row in connection.execute(text, (*values, wanted.limit))]
+
+
+def moment(text: str) -> str:
+    """Bring a date or time into the form of the log; empty stays empty.
+
+    Raises:
+        InputError: it is neither.
+    """
+    if not text:
+        return ""
+    try:
+        when = datetime.fromisoformat(text)
+        when = when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise InputError(f"expected a date like 2026-11-21 or 2026-11-21T08:00, got {text[:40]!r}") from None
+    return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")

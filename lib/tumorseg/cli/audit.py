@@ -10,7 +10,6 @@ import typer
 
 from tumorseg.cli.console import note, print_json, print_table
 from tumorseg.cli.options import Json
-from tumorseg.errors import InputError
 
 app = typer.Typer(no_args_is_help=True, help="Look into, check and export the record of who saw and changed what.")
 
@@ -33,10 +32,9 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show records, the newest first."""
-    from tumorseg.audit.read import Wanted, records
+    from tumorseg.audit.read import Wanted, moment, records
 
-    since, until = (_moment(text) for text in (since, until))
-    found = records(_folder(state), Wanted(who, action, image, since, until, limit=limit))
+    found = records(_folder(state), Wanted(who, action, image, moment(since), moment(until), limit=limit))
     if as_json:
         for record in found:
             print_json(record.as_json())
@@ -91,9 +89,10 @@ def export(
 ) -> None:
     """Write old records to a file, and with --remove take them out of the log: the only way that any leave it."""
     from tumorseg.audit import export as exporting
+    from tumorseg.audit.read import moment
 
     folder = _folder(state)
-    count, last = exporting.export(folder, _moment(until), file)
+    count, last = exporting.export(folder, moment(until), file)
     if remove:
         exporting.remove(folder, last, getpass.getuser())
     note(f"{count} records up to number {last} are in {file}" + (" and no longer in the log" if remove else ""))
@@ -104,17 +103,3 @@ def _folder(state: Path | None) -> Path:
     from tumorseg.config import state_folder
 
     return folder_in(state.expanduser().resolve() if state else state_folder())
-
-
-def _moment(text: str) -> str:
-    """Bring a date or time into the form of the log."""
-    from datetime import UTC, datetime
-
-    if not text:
-        return ""
-    try:
-        when = datetime.fromisoformat(text)
-    except ValueError:
-        raise InputError(f"expected a date like 2026-11-21 or 2026-11-21T08:00, got {text!r}") from None
-    when = when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
-    return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -6,7 +6,7 @@ import os
 import secrets
 from pathlib import Path
 
-from tumorseg.errors import InputError
+from tumorseg.errors import InputError, UnavailableError
 
 
 def check_target(path: Path) -> None:
@@ -17,6 +17,12 @@ def check_target(path: Path) -> None:
         raise InputError(f"cannot write {path}: it is a folder; name a file in it")
     if not os.access(path.parent, os.W_OK):
         raise InputError(f"cannot write {path}: no permission to write in {path.parent}")
+
+
+def require_readable(folder: Path) -> None:
+    """Raise UnavailableError where a folder that was there is gone or closed to us (a share that is not mounted)."""
+    if not folder.is_dir() or not os.access(folder, os.R_OK | os.X_OK):
+        raise UnavailableError(f"the folder {folder.name} cannot be read: is it there, and its disk mounted?")
 
 
 def write_atomically(path: str | Path, data: bytes) -> Path:

@@ -22,11 +22,14 @@ from fastapi import Depends, FastAPI
 from tumorseg import __version__
 from tumorseg.access.gate import Access
 from tumorseg.adapters.workplace import Workplace
+from tumorseg.audit.database import folder_in
 from tumorseg.audit.log import AuditLog
 from tumorseg.errors import TumorSegError
-from tumorseg.server import auth, datastore, errors, infer, learning, ohif, pages, session, signin
+from tumorseg.server import auth, datastore, errors, infer, learning, ohif, pages, session, signin, watch
+from tumorseg.server.audit import intend
 from tumorseg.server.headers import SecurityHeaders
 from tumorseg.server.limits import BodyLimit, Limits
+from tumorseg.server.observe import Observe
 from tumorseg.server.origin import SameOrigin, own_names
 from tumorseg.server.rules import enforced
 from tumorseg.server.scratch import Scratch
@@ -57,16 +60,17 @@ def create_app(config: AppConfig, *, exposed: bool = False) -> FastAPI:
         redoc_url=None,
         lifespan=_lifespan,
         openapi_url=None,
-        dependencies=[Depends(enforced)],
+        dependencies=[Depends(enforced), Depends(intend)],
     )
     app.state.workplace = workplace
     app.state.access = Access(config, exposed=exposed)
-    app.state.audit = AuditLog(config.state / "audit", dicom=workplace.source.is_dicom)
+    app.state.audit = AuditLog(folder_in(config.state), dicom=workplace.source.is_dicom)
     app.state.scratch = Scratch(config.cache / "incoming")
     app.state.sessions = SessionStore(
         config.cache / "sessions", Room(config.max_sessions, config.max_sessions_mb << 20)
     )
     errors.install(app)
+    watch.install(app)
     _guard(app)
     auth.install(app)
     for router in (signin.router, infer.router, datastore.router, learning.router, session.router, pages.router):
@@ -90,6 +94,7 @@ def _guard(app: FastAPI) -> None:
     names = own_names(config.host, config.allowed_hosts)
     app.add_middleware(SameOrigin, names=names, is_open=lambda: not access.required)
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(Observe, listeners=watch.listeners(app))
 
 
 def _mount_dicomweb(app: FastAPI, workplace: Workplace) -> None:
@@ -115,7 +120,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         workplace.close()
         app.state.sessions.stop()
         app.state.scratch.close()
-        app.state.audit.close()
+        watch.close(app)
 
 
 def _warm_up(workplace: Workplace) -> None:

@@ -6,12 +6,11 @@ of :class:`tumorseg.config.AppConfig`, and read from its output where it listens
 
 from __future__ import annotations
 
-import logging
 import sys
 from typing import TYPE_CHECKING
 
 from tumorseg.errors import TumorSegError
-from tumorseg.server import tls
+from tumorseg.server import logs, tls
 from tumorseg.server.exposure import is_exposed, listen
 
 if TYPE_CHECKING:
@@ -35,14 +34,14 @@ def serve(config: AppConfig) -> None:
 
         from tumorseg.server.app import create_app
 
-        logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
+        logs.configure(config)
         app = create_app(config, exposed=is_exposed(listener))
         port = listener.getsockname()[1]
         sys.stdout.write(welcome(config, port, app.state.workplace.source.is_dicom, app.state.access) + "\n")
         sys.stdout.flush()
         settings = uvicorn.Config(
             app,
-            log_level="warning",
+            log_config=None,  # its lines go the way of ours
             access_log=False,
             server_header=False,
             ssl_certfile=config.tls_cert,

@@ -121,6 +121,11 @@ class SessionStore:
             self._remove(session_id)
         return _described(session_id, said)
 
+    def count(self) -> int:
+        """Return how many sessions there are."""
+        with self._lock:
+            return len(self._all())
+
     def sweep(self) -> None:
         """Delete the sessions that nobody used for as long as they were to live."""
         with self._lock:

@@ -83,6 +83,10 @@ class DicomStore(Protocol):
         """Return local files of the whole series, by instance number; a remote store fetches them first."""
         ...
 
+    def check(self) -> None:
+        """Raise UnavailableError where the studies cannot be reached; asks for next to nothing."""
+        ...
+
     def close(self) -> None:
         """Let go of connections and files; what is cached on disk stays."""
         ...

@@ -65,6 +65,12 @@ class FolderStore:
         study_uid = self.find(series_uid).study_uid
         return [self.root / instance.path for instance in self.instances(study_uid, series_uid)]
 
+    def check(self) -> None:
+        """Look whether the folder is there and can be listed."""
+        from tumorseg.io.files import require_readable
+
+        require_readable(self.root)
+
     def close(self) -> None:
         """Nothing stays open between calls."""
 

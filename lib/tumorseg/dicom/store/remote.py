@@ -182,6 +182,10 @@ class RemoteStore:
                 self._fetch(series, set(names), folder)
         return [folder / f"{uid}.dcm" for uid in sorted(names, key=lambda uid: (names[uid], uid))]
 
+    def check(self) -> None:
+        """Ask the archive for one study."""
+        list(self._ask("search_for_studies", limit=1))
+
     def close(self) -> None:
         """Close the calling thread's connections; the others end with their threads."""
         if hasattr(self._threads, "session"):
