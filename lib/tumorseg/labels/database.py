@@ -82,7 +82,13 @@ class Database:
         if not self.is_there():
             return []
         with self.reading() as connection:
-            return connection.execute(sql, values).fetchall()
+            try:
+                return connection.execute(sql, values).fetchall()
+            except sqlite3.OperationalError as error:
+                # Tables added since (see ensure) cannot be made on a read-only disk: nothing is in them.
+                if connection.read_only and "no such table" in str(error):
+                    return []
+                raise
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
