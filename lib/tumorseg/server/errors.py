@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import tempfile
@@ -12,15 +13,24 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tumorseg.errors import TumorSegError, UnavailableError
+from tumorseg.errors import StorageError, TumorSegError, UnavailableError
 
 logger = logging.getLogger(__name__)
 _PACKAGE = Path(__file__).parents[1]
+# What the system says of a disk -> what an answer says; the file is named in the log only.
+_DISK = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "no space is left on a disk of the server: free some"),
+    **dict.fromkeys((errno.ENOENT, errno.ENOTDIR, errno.ESTALE), "a file of the server is gone: put it back"),
+    errno.EROFS: "a disk of the server is read-only: make it writable",
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "the server may not use one of its files: give it the permission"),
+    errno.EIO: "a disk of the server fails: check it",
+}
 
 
 def install(app: FastAPI) -> None:
     """Make the application answer errors as JSON ``{"detail": …}``."""
     app.add_exception_handler(TumorSegError, _spoken)
+    app.add_exception_handler(OSError, _of_the_system)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -30,6 +40,17 @@ async def _spoken(request: Request, error: Exception) -> JSONResponse:
     wait = error.retry_after if isinstance(error, UnavailableError) else None
     headers = None if wait is None else {"Retry-After": str(wait)}
     return JSONResponse({"detail": _without_folders(str(error), request)}, status_code=status, headers=headers)
+
+
+async def _of_the_system(request: Request, error: Exception) -> JSONResponse:
+    """Answer what a disk did to a request that nobody translated on the way; the log has the file."""
+    assert isinstance(error, OSError)
+    said = _DISK.get(error.errno or 0)
+    if said is None:
+        return await _unexpected(request, error)
+    logger.error("%s in %s %s", error, request.method, request.url.path)
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return await _spoken(request, StorageError(f"{said}, and send it again (the server's log names it)", full=full))
 
 
 def _without_folders(message: str, request: Request) -> str:
@@ -60,7 +81,8 @@ class Unexpected:
         except Exception as error:
             if started or scope["type"] != "http":
                 raise
-            answer = await _unexpected(Request(scope), error)
+            tell = _of_the_system if isinstance(error, OSError) else _unexpected
+            answer = await tell(Request(scope), error)
             await answer(scope, receive, send)
 
 
