@@ -14,6 +14,7 @@ from pathlib import Path
 
 from benchmarks.crash.job import SHAPE, TAGS, Job
 from tumorseg.errors import TumorSegError
+from tumorseg.labels.fsck import examine
 from tumorseg.labels.history import LabelHistory
 
 
@@ -44,10 +45,9 @@ def check(root: Path, acknowledged: Iterable[int], images: int) -> Found:
 
 def _mend(root: Path) -> Iterator[str]:
     """Have fsck repair what a crash leaves, and yield what it finds after that."""
-    from tumorseg.labels.fsck import fsck
-
-    fsck(root, repair=True)
-    yield from (str(problem) for problem in fsck(root).problems)
+    # Age 0: nobody saves any more, so whatever no version refers to was cut short.
+    examine(root, repair=True, orphan_age_s=0)
+    yield from (f"{one.kind} {one.what}: {one.message}" for one in examine(root, orphan_age_s=0).problems)
 
 
 def _missing(history: LabelHistory, job: Job) -> str:
