@@ -1,4 +1,4 @@
-"""Models are loaded once, used by one thread at a time, and a burst of requests is refused rather than piled up."""
+"""Models are loaded once and described once; how they are run is tested with the queue (inference/)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import pytest
 import tests.support
 from tests.dicom.phantoms import GRIDS, sample, write_nifti
 from tests.serving import config_for
-from tumorseg.adapters.engine import Engine, centroids, encode
+from tumorseg.adapters.engine import Engine
+from tumorseg.adapters.inference.answer import centroids, encode
 from tumorseg.adapters.models import ModelPool
 from tumorseg.adapters.sources import FileSource
 from tumorseg.adapters.wire import ResultFormat
@@ -43,28 +44,6 @@ def test_two_first_requests_load_once(tmp_path: Path, monkeypatch: pytest.Monkey
     assert built == ["cpu"]
     with pytest.raises(NotFoundError, match="served: threshold"):
         pool.get("slow")
-
-
-def test_one_at_a_time_and_not_too_many(tmp_path: Path) -> None:
-    pool = ModelPool(config_for(tmp_path, tmp_path, max_waiting=1))
-    inside, seen, refused = [0], [], []
-
-    def work() -> None:
-        try:
-            with pool.using("threshold"):
-                inside[0] += 1
-                seen.append(inside[0])
-                time.sleep(0.3)
-                inside[0] -= 1
-        except UnavailableError as error:
-            refused.append(str(error))
-
-    _together(4, work)
-    assert seen == [1, 1]
-    assert len(refused) == 2
-    assert "try again" in refused[0]
-    with pool.using("threshold"):
-        pass
 
 
 def test_a_model_that_cannot_be_loaded_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

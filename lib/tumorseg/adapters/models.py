@@ -1,21 +1,18 @@
-"""The models of a server: loaded once, on first use, and used by one request at a time.
+"""The models of a server: loaded once, on first use, and described once.
 
-Concurrency: ``get`` loads a model under a lock of its own, so two first requests load it once. ``using`` lets one
-thread at a time into a model; up to ``max_waiting`` others wait for their turn and further ones are refused, so that
-a burst of requests cannot use up the server's threads.
+Concurrency: a model is loaded under a lock of its own, so two first requests load it once. What runs it is the queue
+(:mod:`tumorseg.adapters.inference.queue`); nothing here does.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tumorseg.adapters.wire import settings
-from tumorseg.errors import NotFoundError, TumorSegError, UnavailableError
+from tumorseg.errors import NotFoundError, TumorSegError
 from tumorseg.models.base import DetectionModel
 from tumorseg.registry import resolve
 
@@ -28,11 +25,19 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class _Slot:
-    """One served model, perhaps not loaded yet."""
+    """One served model, perhaps not loaded yet.
+
+    Attributes:
+        loading: held while it is.
+        model: once it was loaded.
+        said: its description, once it was asked for.
+        failed: whether it could not be loaded when its description was asked for.
+    """
 
     loading: threading.Lock = field(default_factory=threading.Lock)
-    busy: threading.Lock = field(default_factory=threading.Lock)
     model: Model | None = None
+    said: dict[str, Any] | None = None
+    failed: bool = False
 
 
 class ModelPool:
@@ -41,8 +46,6 @@ class ModelPool:
     def __init__(self, config: AppConfig) -> None:
         self._config = config
         self._slots = {name: _Slot() for name in config.models}
-        self._reported: set[str] = set()
-        self._waiting = threading.BoundedSemaphore(config.max_waiting + len(self._slots))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -51,7 +54,9 @@ class ModelPool:
 
     def get(self, name: str) -> Model:
         """Return a model, loading it where it is not; NotFoundError for a name that is not served."""
-        slot = self._slot(name)
+        if name not in self._slots:
+            raise NotFoundError(f"unknown model {name!r}; served: {', '.join(self._slots)}")
+        slot = self._slots[name]
         with slot.loading:
             if slot.model is None:
                 factory = resolve(self._config.known_models, "model", name)
@@ -59,38 +64,23 @@ class ModelPool:
             model: Model = slot.model
             return model
 
-    @contextmanager
-    def using(self, name: str) -> Iterator[Model]:
-        """Give a model to the calling thread alone.
-
-        Raises:
-            UnavailableError: too many others wait already.
-        """
-        model, slot = self.get(name), self._slot(name)
-        if not self._waiting.acquire(blocking=False):
-            raise UnavailableError(f"{self._config.max_waiting} inferences wait already: try again in a moment")
-        try:
-            with slot.busy:
-                yield model
-        finally:
-            self._waiting.release()
-
     def describe(self) -> dict[str, dict[str, Any]]:
-        """Say what each model is, in MONAI Label's words; one that cannot be loaded is left out, and logged once."""
-        described = {}
-        for name in self.names:
-            try:
-                described[name] = describe(self.get(name))
-            except TumorSegError as error:
-                if name not in self._reported:
-                    logger.warning("model %s is not offered: %s", name, error)
-                self._reported.add(name)
-        return described
+        """Say what each model is, in MONAI Label's words.
 
-    def _slot(self, name: str) -> _Slot:
-        if name not in self._slots:
-            raise NotFoundError(f"unknown model {name!r}; served: {', '.join(self._slots)}")
-        return self._slots[name]
+        One that cannot be loaded is left out and logged, once: it is not tried again for a description, which is asked
+        for all the time, but by the next request for the model itself.
+        """
+        return {name: said for name in self._slots if (said := self._said(name)) is not None}
+
+    def _said(self, name: str) -> dict[str, Any] | None:
+        slot = self._slots[name]
+        if slot.said is None and (not slot.failed or slot.model is not None):
+            try:
+                slot.said = describe(self.get(name))
+            except TumorSegError as error:
+                slot.failed = True
+                logger.warning("model %s is not offered: %s", name, error)
+        return slot.said
 
 
 def describe(model: Model) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tumorseg.adapters.datastore import StudyDatastore
 from tumorseg.adapters.engine import Engine
+from tumorseg.adapters.label_desk import LabelDesk
 from tumorseg.adapters.labels import LabelStore, labels_root
 from tumorseg.adapters.sources import ImageSource, open_source
 from tumorseg.adapters.strategies import strategies
@@ -29,6 +30,7 @@ class Workplace:
         config: what was configured.
         source: where images come from.
         datastore: images and labels in MONAI Label's words.
+        desk: what people do together with labels.
         engine: models over the images.
         strategies: what suggests the next image, by name.
     """
@@ -36,6 +38,7 @@ class Workplace:
     config: AppConfig
     source: ImageSource
     datastore: StudyDatastore
+    desk: LabelDesk
     engine: Engine
     strategies: dict[str, Strategy]
 
@@ -50,7 +53,8 @@ class Workplace:
         labels = LabelStore(labels_root(config), config.label_classes)
         labels.history.copies.look()  # files of an earlier store are taken over before anybody asks
         datastore = StudyDatastore(source, labels)
-        return cls(config, source, datastore, Engine(config, source), strategies())
+        desk = LabelDesk(source, labels, datastore.places, config.lease_minutes)
+        return cls(config, source, datastore, desk, Engine(config, source), strategies())
 
     def info(self) -> dict[str, Any]:
         """Answer ``GET /info/``: what the viewers' selectors show."""
@@ -80,6 +84,7 @@ class Workplace:
             return {"total": total, "completed": 0, "label_tags": {}, "train": [], "error": str(error)}
 
     def close(self) -> None:
-        """Give back what is open."""
+        """Give back what is open, inferences that still run first."""
+        self.engine.close()
         self.source.close()
         self.datastore.close()

@@ -1,8 +1,9 @@
 """The application that ``tumorseg serve`` runs.
 
-Concurrency: every route that reads a file, asks a model or talks to a PACS is a plain function, which the framework
-runs in its thread pool; the event loop only ever passes bytes. ``/info/`` therefore answers while an inference runs.
-Models are used by one thread at a time (:mod:`tumorseg.adapters.models`).
+Concurrency: every route that reads a file or talks to a PACS is a plain function, which the framework runs in its
+thread pool; the event loop only ever passes bytes. An inference waits in a queue of its own and holds none of these
+threads (:mod:`tumorseg.adapters.inference.queue`); ``/info/`` needs none either (:mod:`tumorseg.server.shared`), so
+both answer whatever the others do.
 
 Of MONAI Label's own routers none is mounted: importing them costs half a minute on a small machine (they import
 all of MONAI), and each runs its work in the event loop. The addresses and answers are MONAI Label's. What it offers
@@ -15,6 +16,7 @@ import logging
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fastapi import Depends, FastAPI
@@ -34,6 +36,7 @@ from tumorseg.server.origin import SameOrigin, own_names
 from tumorseg.server.rules import enforced
 from tumorseg.server.scratch import Scratch
 from tumorseg.server.session_store import Room, SessionStore
+from tumorseg.server.shared import Shared
 from tumorseg.server.who import WhoAsks
 
 if TYPE_CHECKING:
@@ -69,6 +72,7 @@ def create_app(config: AppConfig, *, exposed: bool = False) -> FastAPI:
     app.state.sessions = SessionStore(
         config.cache / "sessions", Room(config.max_sessions, config.max_sessions_mb << 20)
     )
+    app.state.info = Shared(partial(infer.describe, workplace))
     errors.install(app)
     watch.install(app)
     _guard(app)

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import json
 import uuid
+from contextlib import ExitStack
 from dataclasses import replace
 from enum import StrEnum
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated
 
 from fastapi import APIRouter, File, Form, Request, UploadFile
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
 
 from tumorseg.access.types import Role
-from tumorseg.adapters.wire import InferResult, ResultFormat, parse_params
+from tumorseg.adapters.inference.subject import Subject
+from tumorseg.adapters.wire import InferResult, parse_params
 from tumorseg.adapters.workplace import Workplace
 from tumorseg.errors import InputError
 from tumorseg.server.common import Place, received
 from tumorseg.server.forms import UploadRoute
-from tumorseg.server.rules import rule
-from tumorseg.server.session import Sessions
+from tumorseg.server.gone import unless_gone
+from tumorseg.server.rules import Caller, rule
+from tumorseg.server.session import OwnSessions, Sessions
+from tumorseg.server.shared import Shared
 
 router = APIRouter(tags=["segmentation"], route_class=UploadRoute)
 
@@ -34,17 +40,24 @@ class Output(StrEnum):
 
 @router.get("/info/", summary="What is served: models, labels, strategies, number of images")
 @rule(Role.VIEWER)
-def info(place: Place) -> dict[str, Any]:
+async def info(request: Request) -> Response:
     """Describe the server as the viewers' selectors need it."""
-    return place.info()
+    said: Shared[bytes] = request.app.state.info
+    return Response(await said(), media_type="application/json")
+
+
+def describe(place: Workplace) -> bytes:
+    """Return what ``GET /info/`` answers."""
+    return json.dumps(place.info(), ensure_ascii=False, separators=(",", ":")).encode()
 
 
 @router.post("/infer/{model}", summary="Segment an image of the data store or of a session")
 @rule(Role.ANNOTATOR, "infer")
-def infer(
+async def infer(
     request: Request,
     place: Place,
     sessions: Sessions,
+    who: Caller,
     model: str,
     image: str = "",
     session_id: str = "",
@@ -59,36 +72,44 @@ def infer(
     ``multipart/form-data`` (``all``), on the grid of exactly the image that was asked for. Models that find objects
     describe them under ``detections``, and send them as boxes instead of the label map where ``params`` asks for the
     ``result_extension`` ``.json``, or for ``boxes`` in the answer of both.
+
+    While others wait, callers take turns; where too many wait the answer is 503 with ``Retry-After``. Hanging up gives
+    up the work.
     """
     if label is not None:
         raise InputError("no served model takes a label as input: leave the part 'label' out")
     if output is Output.dicom_seg:
         raise InputError("DICOM SEG is not offered by this server: ask for output=image, json or all")
+    if not (image or session_id or file):
+        raise InputError("expected an image id, a session_id or a file: nothing was named")
     wanted = parse_params(params)
     if output is Output.image:
         wanted = replace(wanted, boxes=False)
-    return _respond(_run(place, sessions, model, image, session_id, wanted, file), output)
+    caller = f"{who.name} {request.client.host if request.client else ''}"
+    brought = ExitStack()  # what the request brought stays until its work is over or given up
+    opening = partial(_open, brought, place, sessions, image, session_id, file)
+    try:
+        result = await unless_gone(request, place.engine.infer_async(model, opening, wanted, caller))
+    finally:
+        if session_id or file is not None:
+            await run_in_threadpool(brought.close)
+    return _respond(result, output)
 
 
-def _run(
+def _open(
+    brought: ExitStack,
     place: Workplace,
-    sessions: Sessions,
-    model: str,
+    sessions: OwnSessions,
     image: str,
     session_id: str,
-    wanted: ResultFormat,
     file: UploadFile | None,
-) -> InferResult:
-    """Find out what is to be segmented and do it."""
+) -> Subject:
+    """Find out what is to be looked at; in a thread."""
     if session_id:
-        with sessions.image(session_id) as path:
-            return place.engine.infer_file(model, path, wanted)
+        return Subject.of_file(brought.enter_context(sessions.image(session_id)))
     if file is not None:
-        with received(file, place.config.max_upload_mb) as path:
-            return place.engine.infer_file(model, path, wanted)
-    if not image:
-        raise InputError("expected an image id, a session_id or a file: nothing was named")
-    return place.engine.infer(model, image, wanted)
+        return Subject.of_file(brought.enter_context(received(file, place.config.max_upload_mb)))
+    return place.engine.of_source(image)
 
 
 def _respond(result: InferResult, output: Output) -> Response:

@@ -7,6 +7,7 @@ of :class:`tumorseg.config.AppConfig`, and read from its output where it listens
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tumorseg.errors import TumorSegError
@@ -33,6 +34,7 @@ def serve(config: AppConfig) -> None:
         import uvicorn
 
         from tumorseg.server.app import create_app
+        from tumorseg.server.graceful import GracefulServer
 
         logs.configure(config)
         app = create_app(config, exposed=is_exposed(listener))
@@ -49,8 +51,9 @@ def serve(config: AppConfig) -> None:
             # Said in so many words: without them uvicorn believes every program on this computer.
             proxy_headers=bool(config.behind_proxy),
             forwarded_allow_ips=list(config.behind_proxy),
+            timeout_graceful_shutdown=config.shutdown_seconds + 1,
         )
-        uvicorn.Server(settings).run(sockets=[listener])
+        GracefulServer(settings, partial(app.state.workplace.engine.close, config.shutdown_seconds)).run([listener])
 
 
 def welcome(config: AppConfig, port: int, is_dicom: bool, access: Access) -> str:

@@ -58,6 +58,10 @@ class Look:
         (top, bottom), (left, right) = self._pads
         return height + top + bottom, width + left + right
 
+    def restart(self) -> None:
+        """Forget what a run that failed as a whole has left."""
+        self._done, self.rung = 0, None
+
     def input(self, k: int) -> NDArray[np.float32]:
         """Return slice k with its neighbours, padded: ``(1, slices * C, H, W)``."""
         count, _, height, width = self._slices.shape
@@ -116,6 +120,8 @@ class SliceEngine(ABC):
 
         A volume whose ``progress`` raises is left at once and keeps the error; the others go on.
         """
+        for look in looks:
+            look.restart()
         self.run(_items(looks), lambda item, probability, rung: item[0].keep(item[1], probability, rung))
 
     def _alone(self, look: Look) -> NDArray[np.float32]:

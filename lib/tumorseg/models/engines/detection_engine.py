@@ -39,6 +39,8 @@ class DetectionEngine:
 
     def look(self, looks: Sequence[DetectionLook]) -> None:
         """Look for objects in all slices; a study whose ``progress`` raises is left at once, the others go on."""
+        for look in looks:
+            look.restart()
         for batch in _batches(looks):
             for part, found, rung in self.ladder.walk(batch, self._detect):
                 for (look, _), one in zip(part, found, strict=True):

@@ -41,6 +41,11 @@ class DetectionLook:
         self.rung: Rung | None = None
         self._progress = progress
 
+    def restart(self) -> None:
+        """Forget what a run that failed as a whole has left."""
+        self.found.clear()
+        self.rung = None
+
     def keep(self, found: SliceDetections, rung: Rung) -> None:
         """Take what was found in the next slice."""
         if self.error is not None:
