@@ -108,13 +108,21 @@ class Access:
             UnavailableError: the users or the provider cannot be asked.
         """
         self.throttle.begin(name, address)
-        user = self.users.find(name)
-        if user is None and self.verifier is not None and secret.prefix_of(password) is None:
-            signed = self._by_provider(name, password, providers_token)
-        else:
-            signed = self._by_users(user, name, password)
+        try:
+            signed = self._checked(name, password, providers_token)
+        except UnauthenticatedError:
+            raise
+        except Exception:
+            self.throttle.take_back(name, address)  # a provider that is down makes nobody a guesser
+            raise
         self.throttle.succeeded(name, address)
         return signed
+
+    def _checked(self, name: str, password: str, providers_token: bool) -> SignedIn:
+        user = self.users.find(name)
+        if user is None and self.verifier is not None and secret.prefix_of(password) is None:
+            return self._by_provider(name, password, providers_token)
+        return self._by_users(user, name, password)
 
     def _bearer(self, text: str) -> Principal:
         if _is_jwt(text) and self.verifier is not None:

@@ -18,6 +18,8 @@ from tumorseg.access.errors import ThrottledError
 #: A count is forgotten so long after its last failure.
 FORGET_S = 3600
 _MOST_KEPT = 10_000
+#: Which limit, name, place.
+_Key = tuple[int, str, str]
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Throttle:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._counts: OrderedDict[tuple[str, str], _Count] = OrderedDict()
+        self._counts: OrderedDict[_Key, _Count] = OrderedDict()
         self._lock = threading.Lock()
 
     def begin(self, name: str, address: str) -> None:
@@ -72,22 +74,26 @@ class Throttle:
 
     def succeeded(self, name: str, address: str) -> None:
         """Take a try back that succeeded, and forget the failures of this person from this place."""
-        own, *others = _keys(name, address)
+        self.take_back(name, address)
         with self._lock:
-            self._counts.pop(own, None)
-            for key in others:
+            self._counts.pop(_keys(name, address)[0], None)
+
+    def take_back(self, name: str, address: str) -> None:
+        """Uncount a try of which it never came out whether it was right."""
+        with self._lock:
+            for key in _keys(name, address):
                 if key in self._counts:
                     self._counts[key].failures = max(0, self._counts[key].failures - 1)
 
-    def _known(self, key: tuple[str, str], now: float) -> _Count:
+    def _known(self, key: _Key, now: float) -> _Count:
         """Return what is counted, a new count where that is nothing or long ago."""
         found = self._counts.get(key)
         return found if found and now <= found.last + FORGET_S else _Count(0, now)
 
 
-def _keys(name: str, address: str) -> tuple[tuple[str, str], tuple[str, str], tuple[str, str]]:
+def _keys(name: str, address: str) -> tuple[_Key, _Key, _Key]:
     plain, place = name.lower()[:64], _place(address)
-    return (plain, place), ("", place), (plain, "")
+    return (0, plain, place), (1, "", place), (2, plain, "")
 
 
 def _place(address: str) -> str:
