@@ -33,7 +33,7 @@ class StudyDatastore(Datastore):  # type: ignore[misc]
         self._name, self._description = "studies", ""
         self._image_info: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()
-        self._places = ImagePlaces(source)
+        self.places = ImagePlaces(source)
         self._counted: tuple[list[str], dict[str, frozenset[str]], dict[str, int]] | None = None
 
     def name(self) -> str:
@@ -144,7 +144,7 @@ class StudyDatastore(Datastore):  # type: ignore[misc]
     ) -> LabelVersion:
         """Keep a label of the image as a new version; one that does not lie on the image's voxels is refused."""
         entry = self.source.entry(image_id)
-        place = self._places.of(entry.id)
+        place = self.places.of(entry.id)
         return self.labels.save(entry.id, tag, file, info, provenance, place=place, expected_parent=expected_parent)
 
     def remove_label(self, label_id: str, label_tag: str, provenance: Provenance = LOCAL_AUTHOR) -> None:
