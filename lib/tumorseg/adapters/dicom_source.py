@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tumorseg.adapters.files import fill_atomically, fingerprint
+from tumorseg.adapters.files import fingerprint
 from tumorseg.adapters.sources import ImageEntry
 from tumorseg.errors import InputError
+from tumorseg.io.disk_cache import DiskCache
 
 if TYPE_CHECKING:
     from tumorseg.config import AppConfig
@@ -29,17 +29,18 @@ class DicomSource:
 
     is_dicom = True
 
-    def __init__(self, store: DicomStore, cache: Path) -> None:
+    def __init__(self, store: DicomStore, cache: Path, cache_mb: int) -> None:
         self.store = store
-        self._images = cache / "images"
-        self._writing = threading.Lock()
+        #: The series that were converted for viewers that want one file.
+        self.images = DiskCache(cache / "images", cache_mb << 20)
 
     @classmethod
     def open(cls, config: AppConfig) -> DicomSource:
         """Open the configured folder or address; nothing is downloaded yet."""
         from tumorseg.dicom.store import open_store
 
-        return cls(open_store(config.studies, config.cache), config.cache)
+        store = open_store(config.studies, config.cache, cache_mb=config.disk_cache_mb)
+        return cls(store, config.cache, config.disk_cache_mb)
 
     def ids(self) -> list[str]:
         """List one series of each study: its FLAIR, else the one with most images."""
@@ -89,12 +90,12 @@ class DicomSource:
         entry = self.entry(image_id)
         files = tuple(Path(path) for path in self.store.files(entry.id))
         state = hashlib.sha256(repr(fingerprint(files)).encode()).hexdigest()[:16]
-        target = self._images / state / entry.name
-        with self._writing:
-            if not target.is_file():
-                image, _ = self.read(image_id, None)
-                fill_atomically(target, lambda draft: _write_nrrd(draft, image))
-        return target
+        folder = self.images.filled(
+            state,
+            lambda draft: _write_nrrd(draft / entry.name, self.read(image_id, None)[0]),
+            lambda there: (there / entry.name).is_file(),
+        )
+        return folder / entry.name
 
     def add(self, image_id: str, file: Path) -> ImageEntry:
         """Refuse: DICOM comes in by DICOM."""
@@ -105,8 +106,9 @@ class DicomSource:
         self.store.check()
 
     def cached_bytes(self) -> dict[str, int]:
-        """Return how many bytes the converted images and what was fetched take."""
-        return {}
+        """Return how many bytes the converted images take, and what was fetched from an archive."""
+        fetched = getattr(self.store, "cache", None)
+        return {"disk_images": self.images.size} | ({"disk_series": fetched.size} if fetched is not None else {})
 
     def close(self) -> None:
         """Close the store."""

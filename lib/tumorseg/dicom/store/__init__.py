@@ -17,12 +17,19 @@ if TYPE_CHECKING:
 __all__ = ["DicomStore", "SeriesEntry", "StudyEntry", "open_store"]
 
 
-def open_store(studies: str | Path, cache: Path | None = None, *, progress: Progress | None = None) -> DicomStore:
+#: What is kept of an archive where nothing else is said, MB.
+_CACHE_MB = 20480
+
+
+def open_store(
+    studies: str | Path, cache: Path | None = None, *, cache_mb: int = _CACHE_MB, progress: Progress | None = None
+) -> DicomStore:
     """Open a folder of DICOM files or a DICOMweb address.
 
     Args:
         studies: a folder, or ``http(s)://[user:password@]host/path`` of a DICOMweb server.
         cache: folder for the index and for what is fetched; the user's cache folder by default. Never ``studies``.
+        cache_mb: how much of what is fetched is kept; series used longest ago make way.
         progress: called with (done, total) files while a folder is indexed.
 
     Raises:
@@ -37,7 +44,7 @@ def open_store(studies: str | Path, cache: Path | None = None, *, progress: Prog
         parts = urlsplit(text)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise InputError(f"expected a folder or an http(s) address of a DICOMweb server, got {parts.scheme}://…")
-        return RemoteStore.open(text, cache)
+        return RemoteStore.open(text, cache, cache_mb)
     root = Path(studies)
     if not root.is_dir():
         raise InputError(f"expected a folder of DICOM files, found none at {root}")

@@ -5,11 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import shutil
-import tempfile
 import threading
 import time
-from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +16,7 @@ from tumorseg.dicom.store import catalog as catalogs
 from tumorseg.dicom.store.entries import Attributes, SeriesEntry, StudyEntry, number_of, require_uid, text_of
 from tumorseg.dicom.store.tags import INSTANCE_NUMBER, SOP_UID
 from tumorseg.errors import NotFoundError, UnavailableError
+from tumorseg.io.disk_cache import DiskCache
 
 if TYPE_CHECKING:
     import requests
@@ -94,20 +92,21 @@ def without_credentials(url: str) -> str:
 class RemoteStore:
     """Studies behind DICOMweb. Every method may be called from any thread."""
 
-    def __init__(self, url: str, credentials: Credentials, cache: Path) -> None:
+    def __init__(self, url: str, credentials: Credentials, cache: Path, cache_mb: int) -> None:
         """Talk to ``url`` (without credentials in it); nothing is asked before the first call."""
         self.name = url
         self._credentials = credentials
-        self._cache = cache / "dicomweb" / hashlib.sha256(url.encode()).hexdigest()[:24]
+        folder = cache / "dicomweb" / hashlib.sha256(url.encode()).hexdigest()[:24]
+        #: The series that were fetched.
+        self.cache = DiskCache(folder, cache_mb << 20)
         self._threads = threading.local()
         self._listing = threading.Lock()
         self._listed: tuple[list[SeriesEntry], float | None] = ([], None)
-        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     @classmethod
-    def open(cls, url: str, cache: Path) -> RemoteStore:
+    def open(cls, url: str, cache: Path, cache_mb: int) -> RemoteStore:
         """Split the credentials off ``url`` and open it."""
-        return cls(without_credentials(url), Credentials.of(url), cache)
+        return cls(without_credentials(url), Credentials.of(url), cache, cache_mb)
 
     @property
     def session(self) -> requests.Session:
@@ -176,10 +175,11 @@ class RemoteStore:
         names = {text_of(instance, SOP_UID): number_of(instance, INSTANCE_NUMBER) or 0 for instance in listed}
         for uid in names:
             require_uid(uid, "SOPInstanceUID")
-        folder = self._cache / series_uid
-        with self._locks[series_uid]:
-            if not folder.is_dir() or {file.stem for file in folder.glob("*.dcm")} != set(names):
-                self._fetch(series, set(names), folder)
+        folder = self.cache.filled(
+            series_uid,
+            lambda draft: self._fetch(series, set(names), draft),
+            lambda there: {file.stem for file in there.glob("*.dcm")} == set(names),
+        )
         return [folder / f"{uid}.dcm" for uid in sorted(names, key=lambda uid: (names[uid], uid))]
 
     def check(self) -> None:
@@ -191,24 +191,18 @@ class RemoteStore:
         if hasattr(self._threads, "session"):
             self._threads.session.close()
 
-    def _fetch(self, series: SeriesEntry, expected: set[str], folder: Path) -> None:
-        """Download into a temporary folder and put it in place only when every listed instance came."""
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=".fetching-", dir=folder.parent))
-        try:
-            for dataset in self._ask("iter_series", series.study_uid, series.series_uid):
-                uid = str(dataset.SOPInstanceUID)
-                if uid in expected:  # others came in meanwhile; the next call sees them
-                    dataset.save_as(draft / f"{uid}.dcm", enforce_file_format=True)
-            missing = expected - {file.stem for file in draft.iterdir()}
-            if missing:
-                raise UnavailableError(
-                    f"{self.name} sent {len(expected) - len(missing)} of {len(expected)} instances of series "
-                    f"{series.series_uid}; try again"
-                )
-            _replace_folder(draft, folder)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
+    def _fetch(self, series: SeriesEntry, expected: set[str], draft: Path) -> None:
+        """Download into a draft, which counts only when every listed instance came."""
+        for dataset in self._ask("iter_series", series.study_uid, series.series_uid):
+            uid = str(dataset.SOPInstanceUID)
+            if uid in expected:  # others came in meanwhile; the next call sees them
+                dataset.save_as(draft / f"{uid}.dcm", enforce_file_format=True)
+        missing = expected - {file.stem for file in draft.iterdir()}
+        if missing:
+            raise UnavailableError(
+                f"{self.name} sent {len(expected) - len(missing)} of {len(expected)} instances of series "
+                f"{series.series_uid}; try again"
+            )
 
     def _search(self, method: str, *uids: str, **arguments: Any) -> list[Attributes]:
         """Call a search of the client page by page."""
@@ -246,14 +240,3 @@ _SERIES_FIELDS = [
     "StudyInstanceUID",
     "NumberOfSeriesRelatedInstances",
 ]
-
-
-def _replace_folder(draft: Path, folder: Path) -> None:
-    """Put ``draft`` where ``folder`` is; a folder that is there already steps aside first."""
-    if folder.exists():
-        old = Path(tempfile.mkdtemp(prefix=".old-", dir=folder.parent))
-        os.replace(folder, old / "series")
-        os.replace(draft, folder)
-        shutil.rmtree(old, ignore_errors=True)
-    else:
-        os.replace(draft, folder)
