@@ -130,7 +130,9 @@ def _decoder(pixels: PixelFormat) -> Callable[[bytes], NDArray[Any]]:
 
     if pixels.syntax == RLELossless:
         dtype = np.dtype(f"<u{pixels.allocated // 8}")
-        return lambda raw: np.frombuffer(imagecodecs.dicomrle_decode(raw, dtype), dtype)
+        # Runs of a hostile frame could go on without end: no more is unpacked than the header promises.
+        most = pixels.rows * pixels.columns * pixels.samples * dtype.itemsize
+        return lambda raw: np.frombuffer(imagecodecs.dicomrle_decode(raw, dtype, out=most), dtype)
     return codec(pixels.syntax)
 
 

@@ -22,9 +22,10 @@ def read_metaimage(path: Path) -> StudyImage:
     """
     import SimpleITK as sitk
 
+    # ITK takes ":" for "=" and any other file for the voxels: the first time the word comes, it must say LOCAL.
     with path.open("rb") as file:
-        named = re.search(rb"^ElementDataFile *= *(\S+)", file.read(_HEADER_BYTES), re.MULTILINE)
-    if named is None or named.group(1) != b"LOCAL":
+        named = re.search(rb"(^|.)ElementDataFile *(\S) *(\S+)", file.read(_HEADER_BYTES), re.MULTILINE | re.IGNORECASE)
+    if named is None or named.groups() != (b"", b"=", b"LOCAL"):
         raise InputError(f"{path} is no MetaImage that holds its own voxels; write it as NIfTI, NRRD or one .mha")
     try:
         image = sitk.ReadImage(str(path))

@@ -20,6 +20,7 @@ _SIZES = {348: "1", 540: "2"}  # first number of the header -> version
 _MILLIMETRES = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
 #: The largest factor by which deflate can shrink data: a header that promises more is damaged or hostile.
 _MOST_DEFLATE = 1032
+_PIECE = 1 << 20
 _SCANNER = 1  # the code of a transform to the scanner's own coordinates
 
 
@@ -127,7 +128,8 @@ def _bytes(path: Path, file: BinaryIO, header: Nifti1Header, count: int) -> byte
         if not got:
             raise InputError(f"{path} is cut off: expected {count} bytes of voxels, got {done}; copy it again")
         done += got
-    file.read()  # to the end, where gzip keeps the checksum
+    while file.read(_PIECE):  # to the end, where gzip keeps the checksum; piece by piece, as nothing says how far it is
+        pass
     return raw
 
 

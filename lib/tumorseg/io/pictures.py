@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "PPM")
+
+
 def read_picture(path: Path) -> StudyImage:
     """Read a PNG or JPEG as one slice ``(1 or 3, 1, J, I)``, uint8 or uint16; one pixel counts as one millimetre.
 
@@ -24,7 +27,8 @@ def read_picture(path: Path) -> StudyImage:
     from PIL import Image
 
     try:
-        with Image.open(path) as file:
+        # Of Pillow's readers some start other programs; these decode pixels and nothing else.
+        with Image.open(path, formats=_FORMATS) as file:
             picture: Image.Image = file
             if picture.mode in ("1", "LA"):
                 picture = picture.convert("L")

@@ -32,24 +32,28 @@ class Scratch:
         self._making = threading.Lock()
         _sweep(root)
 
-    def new_folder(self) -> Path:
-        """Make an empty folder; who asks for it removes it.
+    def own(self) -> Path:
+        """Return the folder of this server, making it first.
 
         Raises:
             UnavailableError: the cache cannot be written to.
         """
-        folder = self.folder / secrets.token_hex(8)
         try:
             with self._making:
                 while self._lock < 0 or not self.folder.is_dir():  # swept between being made and being locked
                     self.folder.mkdir(parents=True, exist_ok=True)
                     self._release()
                     self._lock = _locked(self.folder)
-            folder.mkdir()
         except OSError as error:
             raise UnavailableError(
                 f"the server cannot keep what was sent ({error.strerror}): its cache must be a folder it can write to"
             ) from None
+        return self.folder
+
+    def new_folder(self) -> Path:
+        """Make an empty folder; who asks for it removes it."""
+        folder = self.own() / secrets.token_hex(8)
+        folder.mkdir()
         return folder
 
     @contextmanager

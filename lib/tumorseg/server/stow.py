@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+from pathlib import Path
 from typing import IO, Any
 
 from tumorseg.dicom.store.folder import FolderStore
-from tumorseg.dicom.store.receive import Received, receive
-from tumorseg.errors import TumorSegError
+from tumorseg.dicom.store.receive import NOT_UNDERSTOOD, Received, receive
+from tumorseg.errors import InputError, TumorSegError
+from tumorseg.io.guard.dicom import check_dicom
 from tumorseg.server import multipart
 
+_MOST = 2048 << 20
 _FAILED, _STORED = "00081198", "00081199"
 
 
@@ -32,9 +36,14 @@ def require_boundary(content_type: str) -> str:
 
 
 def keep(
-    store: FolderStore, body: IO[bytes], boundary: str, study_uid: str | None, base: str
+    store: FolderStore,
+    body: IO[bytes],
+    boundary: str,
+    study_uid: str | None,
+    base: str,
+    most: int = _MOST,
 ) -> tuple[int, dict[str, Any]]:
-    """Keep every part of a message.
+    """Keep every part of a message whose pixels take at most ``most`` bytes unpacked.
 
     Returns:
         The status (200: all kept, 202: some, 409: none) and the response in the DICOM JSON model.
@@ -43,7 +52,7 @@ def keep(
         MultipartError: the message is malformed; parts before the damage are kept.
         ReadOnlyError: the folder cannot be written to.
     """
-    results = [receive(store, part, study_uid) for part in multipart.read(body, boundary)]
+    results = [_taken(store, part, study_uid, most) for part in multipart.read(body, boundary)]
     if not results:
         raise multipart.MultipartError("the message has no part")
     stored = [result for result in results if result.reason == 0]
@@ -54,6 +63,15 @@ def keep(
     if failed:
         answer[_FAILED] = {"vr": "SQ", "Value": [_failed(result) for result in failed]}
     return (200 if not failed else 202 if stored else 409), answer
+
+
+def _taken(store: FolderStore, part: bytes, study_uid: str | None, most: int) -> Received:
+    """Keep one part, having looked at what it unpacks to: once it is in the folder everybody may ask for its pixels."""
+    try:
+        check_dicom(BytesIO(part), Path("a part"), most)
+    except InputError:
+        return Received("", "", "", "", NOT_UNDERSTOOD)
+    return receive(store, part, study_uid)
 
 
 def _reference(result: Received) -> dict[str, Any]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import tempfile
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 
 from tumorseg.errors import TumorSegError
+
+if TYPE_CHECKING:
+    from tumorseg.server.scratch import Scratch
 
 
 class TooLargeError(TumorSegError):
@@ -27,7 +30,10 @@ async def receive_body(request: Request, limit: int) -> IO[bytes]:
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > limit:
         raise too_large
-    stream = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+    scratch: Scratch | None = getattr(request.app.state, "scratch", None)
+    folder = await run_in_threadpool(scratch.own) if scratch is not None else None
+    # It has no name: whatever becomes of the server, nothing of it stays.
+    stream = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - the caller closes it
     try:
         received = 0
         async for piece in request.stream():

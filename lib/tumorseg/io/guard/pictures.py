@@ -27,6 +27,8 @@ def check_picture(path: Path, most: int) -> int:
         with Image.open(path, formats=_FORMATS[path.suffix]) as picture:
             item = 4 if picture.mode in _WIDE_MODES else 2 if "16" in picture.mode else 1
             return voxel_bytes(path, [*picture.size, len(picture.getbands())], item, most)
+    except InputError:
+        raise
     except Image.DecompressionBombError as error:
         raise OversizeError(f"{path} has too many pixels ({error})") from None
     except UnidentifiedImageError:
@@ -47,6 +49,8 @@ def check_tiff(path: Path, most: int) -> int:
                     raise OversizeError(f"{path} has more than {_MOST_PAGES} pages")
                 total += _page_bytes(path, page.aspage(), most)
                 voxel_bytes(path, [max(total, 1)], 1, most)
+            if not total:
+                raise refused(path, "has no page that can be found; is it damaged or cut off?")
             return total
     except InputError:
         raise
