@@ -13,13 +13,13 @@ from tumorseg.errors import NotFoundError
 from tumorseg.folders import data_folder
 from tumorseg.labels.checks import CheckedLabel, check_label
 from tumorseg.labels.history import LabelHistory
-from tumorseg.labels.layout import OUR_KEYS, PlainLayout, description
+from tumorseg.labels.layout import HISTORY_FOLDER, OUR_KEYS, PlainLayout, description
 from tumorseg.labels.types import LABEL_SUFFIXES, LabelVersion, Provenance, check_image_id, check_tag
 
 if TYPE_CHECKING:
     from tumorseg.config import AppConfig
 
-__all__ = ["LABEL_SUFFIXES", "LOCAL_AUTHOR", "LabelStore", "PlainLabels", "labels_root"]
+__all__ = ["LABEL_SUFFIXES", "LOCAL_AUTHOR", "LabelStore", "PlainLabels", "labels_folder", "labels_root"]
 
 #: Who made a label that came in without a sign-in.
 LOCAL_AUTHOR = Provenance(author="local")
@@ -168,6 +168,18 @@ def labels_root(config: AppConfig) -> Path:
     import hashlib
 
     return data_folder() / LABELS_FOLDER / hashlib.sha256(config.studies.encode()).hexdigest()[:16]
+
+
+def labels_folder(place: str) -> Path:
+    """Return the folder of labels that somebody means: that folder itself, or the studies that they belong to.
+
+    What does not exist is a folder of labels: one that is gone is named to bring it back.
+    """
+    from tumorseg.config import AppConfig
+
+    path = Path(place)
+    is_labels = (path / HISTORY_FOLDER).is_dir() or path.name == LABELS_FOLDER or not path.exists()
+    return path if is_labels and "://" not in place else labels_root(AppConfig.parse(place))
 
 
 def said(info: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,9 +13,11 @@ import typer
 
 from tumorseg import __version__
 from tumorseg.cli import audit, user
+from tumorseg.cli.backup import backup
 from tumorseg.cli.check import check
 from tumorseg.cli.evaluate import evaluate
 from tumorseg.cli.export import export
+from tumorseg.cli.fsck import fsck
 from tumorseg.cli.group import CommandGroup
 from tumorseg.cli.import_ import import_
 from tumorseg.cli.models import models
@@ -57,7 +59,7 @@ def _main(
     """
 
 
-for command in (predict, serve, evaluate, train, publish, models, check, export):
+for command in (predict, serve, evaluate, train, publish, models, check, export, fsck, backup):
     app.command()(command)
 app.command("import")(import_)  # the word itself is Python's
 app.add_typer(user.app, name="user")

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tumorseg.errors import InputError, StorageError
 from tumorseg.labels.database import Database
-from tumorseg.labels.layout import FileState, PlainLayout, image_of, state_of, suffix_of_label
+from tumorseg.labels.layout import FileState, PlainLayout, image_of, set_aside, state_of, suffix_of_label
 from tumorseg.labels.objects import ObjectStore, digest_of
 from tumorseg.labels.records import Draft, add, current, from_row, plain_json
 from tumorseg.labels.trouble import spoken
@@ -158,7 +158,7 @@ class Copies:
             _record(connection, image, tag, name, version.seq, state)
             return True
         if force and state_of(path) == state:
-            logger.warning("%s is no label and was moved to %s", path, self.layout.set_aside(tag, name))
+            logger.warning("%s is no label and was moved to %s", path, set_aside(self.layout.root, path))
         return force
 
     def _adopt(

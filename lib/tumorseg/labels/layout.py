@@ -63,7 +63,7 @@ class PlainLayout:
     def states(self, tag: str) -> dict[str, FileState]:
         """Return the label files of a tag and their states, by name."""
         found = {}
-        with os.scandir(self.root / tag) as entries:
+        with suppress(FileNotFoundError), os.scandir(self.root / tag) as entries:
             for entry in entries:
                 if image_of(entry.name) is not None:
                     with suppress(FileNotFoundError):
@@ -112,14 +112,6 @@ class PlainLayout:
         if self.find(image, tag) is None:
             self.file(tag, image + INFO_SUFFIX).unlink(missing_ok=True)
 
-    def set_aside(self, tag: str, name: str) -> Path:
-        """Move a file that is no label out of the way; nothing that somebody put here is thrown away."""
-        folder = self.root / HISTORY_FOLDER / "set-aside"
-        folder.mkdir(parents=True, exist_ok=True)
-        target = folder / f"{tag}-{secrets.token_hex(4)}-{name}"[-255:]
-        os.replace(self.file(tag, name), target)
-        return target
-
     def _stock_info(self, image: str, tag: str) -> dict[str, Any]:
         """Look a label up in the list of a MONAI Label store whose labels lie here."""
         path = self.root.parent / _STOCK_FILE
@@ -132,6 +124,15 @@ class PlainLayout:
         for key in (image, "labels", tag, "info"):
             found = found.get(key) if isinstance(found, dict) else None
         return found if isinstance(found, dict) else {}
+
+
+def set_aside(root: Path, path: Path) -> Path:
+    """Move a file that is in the way to where an operator finds it: nothing that might be a label is thrown away."""
+    folder = root / HISTORY_FOLDER / "set-aside"
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / f"{secrets.token_hex(4)}-{path.name}"
+    os.replace(path, target)
+    return target
 
 
 def description(version: LabelVersion) -> dict[str, Any]:
