@@ -7,6 +7,7 @@ except who was shown which image, which is advice for active learning only.
 from __future__ import annotations
 
 import io
+import json
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +23,8 @@ from tumorseg.labels.layout import description
 from tumorseg.labels.types import LabelVersion, Provenance
 
 FINAL = DefaultLabelTag.FINAL.value
+#: Characters that may be noted on one image: notes are kept in memory.
+_NOTE_LENGTH = 1 << 16
 
 
 class StudyDatastore(Datastore):  # type: ignore[misc]
@@ -152,10 +155,17 @@ class StudyDatastore(Datastore):  # type: ignore[misc]
         self.labels.remove(self.source.entry(label_id).id, _text(label_tag), provenance)
 
     def update_image_info(self, image_id: str, info: dict[str, Any]) -> None:
-        """Remember something about an image, for as long as the server runs."""
+        """Remember something about an image, for as long as the server runs.
+
+        Raises:
+            InputError: it would be more than an image's note may hold.
+        """
         entry = self.source.entry(image_id)
         with self._lock:
-            self._image_info.setdefault(entry.id, {}).update(info)
+            noted = {**self._image_info.get(entry.id, {}), **info}
+            if len(json.dumps(noted, default=str)) > _NOTE_LENGTH:
+                raise InputError(f"expected notes of at most {_NOTE_LENGTH} characters on an image, got more")
+            self._image_info[entry.id] = noted
 
     def update_label_info(
         self, label_id: str, label_tag: str, info: dict[str, Any], provenance: Provenance = LOCAL_AUTHOR

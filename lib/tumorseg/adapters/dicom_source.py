@@ -105,6 +105,10 @@ class DicomSource:
         """Ask the store whether it is there."""
         self.store.check()
 
+    def telling_ids(self) -> Sequence[str]:
+        """Return none: a UID is a number."""
+        return ()
+
     def cached_bytes(self) -> dict[str, int]:
         """Return how many bytes the converted images take, and what was fetched from an archive."""
         fetched = getattr(self.store, "cache", None)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, TypeVar
 from tumorseg.adapters.files import fingerprint
 from tumorseg.adapters.images import ImageCache
 from tumorseg.adapters.inference.answer import detection_options
-from tumorseg.adapters.inference.priority import lower_priority
 from tumorseg.adapters.inference.queue import InferenceQueue
 from tumorseg.adapters.inference.subject import Subject
 from tumorseg.adapters.inference.task import ModelTask
@@ -42,7 +41,7 @@ class Engine:
         self.queue = InferenceQueue(config.max_waiting)
         self._device = config.device
         self._images = ImageCache(source, config.image_cache_mb)
-        self._door = ThreadPoolExecutor(DOORKEEPERS, "inference-door", initializer=lower_priority)
+        self._door = ThreadPoolExecutor(DOORKEEPERS, "inference-door")
         self._at_the_door = threading.BoundedSemaphore(DOOR)
 
     def of_source(self, image_id: str) -> Subject:
@@ -84,6 +83,10 @@ class Engine:
     def infer_file(self, model: str, path: Path, wanted: ResultFormat, caller: str = "") -> InferResult:
         """Segment a file or folder that is not of the source (a session's image), and wait for it."""
         return self._wait(model, Subject.of_file(path), wanted, caller)
+
+    def cached_bytes(self) -> int:
+        """Return the bytes of the decoded images that are kept in memory."""
+        return self._images.size()
 
     def warm_up(self) -> None:
         """Load the models, the default one first, and let that look at a slice, so that the first request is fast."""

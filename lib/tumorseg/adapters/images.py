@@ -47,6 +47,11 @@ class ImageCache:
             self._shrink()
         return read
 
+    def size(self) -> int:
+        """Return the bytes of the images that are kept."""
+        with self._lock:
+            return sum(image.voxels.nbytes for image, _ in self._images.values())
+
     def _shrink(self) -> None:
         """Forget the images used longest ago until the rest fits."""
         while self._images and sum(image.voxels.nbytes for image, _ in self._images.values()) > self._limit:

@@ -92,6 +92,10 @@ class ImageSource(Protocol):
         """Raise UnavailableError where the images cannot be reached."""
         ...
 
+    def telling_ids(self) -> Sequence[str]:
+        """Return the ids that may say who a patient is, as far as they are known; looks at nothing."""
+        ...
+
     def cached_bytes(self) -> dict[str, int]:
         """Return how many bytes the source keeps on disk, by cache, as far as it knows."""
         ...
@@ -159,6 +163,10 @@ class FileSource:
         from tumorseg.io.files import require_readable
 
         require_readable(self.root)
+
+    def telling_ids(self) -> Sequence[str]:
+        """Return the names of the files: people name files after patients."""
+        return tuple(self._seen[1])
 
     def cached_bytes(self) -> dict[str, int]:
         """Nothing is kept beside the folder."""

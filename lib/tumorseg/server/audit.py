@@ -82,10 +82,14 @@ class Trail:
 
     def image_name(self, scope: Scope) -> str:
         """Return what a log line may say of the image that a request is about."""
+        return self.said_name(subject(scope).image)
+
+    def said_name(self, image: str | None) -> str:
+        """Return what a log line may say of an image."""
         try:
-            return self.log.image_name(subject(scope).image)
+            return self.log.image_name(image)
         except AuditError:
-            return ""
+            return "(an image)"
 
     def close(self) -> None:
         """Write what waits and close the log."""

@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tumorseg.errors import StorageError, TumorSegError, UnavailableError
+from tumorseg.server.observe import template
 
 logger = logging.getLogger(__name__)
 _PACKAGE = Path(__file__).parents[1]
@@ -48,7 +49,7 @@ async def _of_the_system(request: Request, error: Exception) -> JSONResponse:
     said = _DISK.get(error.errno or 0)
     if said is None:
         return await _unexpected(request, error)
-    logger.error("%s in %s %s", error, request.method, request.url.path)
+    logger.error("%s in %s %s", error, request.method, template(request.scope))
     full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     return await _spoken(request, StorageError(f"{said}, and send it again (the server's log names it)", full=full))
 
@@ -89,5 +90,5 @@ class Unexpected:
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
     """Log what nobody foresaw, and tell the caller nothing but where to find it."""
     number = uuid.uuid4().hex[:8]
-    logger.error("error %s in %s %s", number, request.method, request.url.path, exc_info=error)
+    logger.error("error %s in %s %s", number, request.method, template(request.scope), exc_info=error)
     return JSONResponse({"detail": f"internal error {number}: see the server's log"}, status_code=500)

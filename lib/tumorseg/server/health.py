@@ -28,6 +28,7 @@ from tumorseg.server.observe import principal
 from tumorseg.server.rules import rule
 
 if TYPE_CHECKING:
+    from tumorseg.adapters.inference.queue import InferenceQueue
     from tumorseg.adapters.workplace import Workplace
     from tumorseg.audit.log import AuditLog
 
@@ -112,9 +113,16 @@ def checks_of(place: Workplace, audit: AuditLog) -> dict[str, Check]:
         "labels": lambda: writable(labels),
         "index": place.datastore.labels.labelled_by_tag,
         "model": lambda: place.engine.models.get(place.engine.models.names[0]),
+        "queue": lambda: taking(place.engine.queue),
         "disk": lambda: roomy(folders, config.min_free_mb),
         "audit": audit.check,
     }
+
+
+def taking(queue: InferenceQueue) -> None:
+    """Raise UnavailableError where no more work is taken; a queue that is full is at work, and well."""
+    if queue.closing:
+        raise UnavailableError("the server is stopping")
 
 
 def writable(folder: Path) -> None:

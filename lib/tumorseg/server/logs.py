@@ -2,7 +2,8 @@
 
 What never stands in it, at no level: names and ids of patients, tokens, passwords. Therefore
 
-- a request is named by its route's template and its id, an image as the audit log names it;
+- a request is named by its route's template and its id, an image as the audit log names it, and :class:`HideNames`
+  takes names of images and of files of the studies out of whatever else is said;
 - the libraries below speak only from warnings on, at no level of ours: at DEBUG they print addresses with queries, and
   pydicom's complaints quote the values of elements, so it is heard only when it fails;
 - of an error that nobody foresaw the type and the lines of code are kept, and its message only where it is one of the
@@ -13,9 +14,11 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sqlite3
 import sys
 import traceback
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +74,37 @@ def log_request(exchange: Exchange, image: str = "") -> None:
         "image": image,
     }
     logger.log(level, "request", extra={"request": {name: said[name] for name in _FIELDS if said[name] != ""}})
+
+
+class HideNames(logging.Filter):
+    """Takes out of every line what people name after patients.
+
+    Args:
+        studies: folder of the studies, or their address: what follows it in a line names a file.
+        ids: returns the image ids that may name a patient.
+        name: returns what stands for one of them.
+    """
+
+    def __init__(self, studies: str, ids: Callable[[], Iterable[str]], name: Callable[[str], str]) -> None:
+        super().__init__()
+        self._below = re.compile(re.escape(studies) + r"/[^'\"\n]*")
+        self._ids, self._name = ids, name
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Change the line; let it pass."""
+        if not hasattr(record, "request"):
+            said = self._below.sub("(a file of the studies)", record.getMessage())
+            for ident in sorted(self._ids(), key=len, reverse=True):
+                if ident in said:
+                    said = re.sub(rf"(?<![A-Za-z0-9]){re.escape(ident)}(?![A-Za-z0-9])", self._name(ident), said)
+            record.msg, record.args = said, ()
+        return True
+
+
+def hide(names: HideNames) -> None:
+    """Have every line of this process pass a filter."""
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(names)
 
 
 class TextFormatter(logging.Formatter):

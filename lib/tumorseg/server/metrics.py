@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from prometheus_client import CollectorRegistry, Counter, Histogram, Info, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Histogram, Info, ProcessCollector, disable_created_metrics
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 
@@ -50,6 +50,7 @@ class Metrics:
     """The numbers of one server; ``ask`` adds parts of the server that know theirs."""
 
     def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second number for each, of when it began
         self.registry = CollectorRegistry()
         self._parts: list[tuple[str, Callable[[], Iterable[Metric]]]] = []
         by_route = ("method", "route")

@@ -33,11 +33,13 @@ def serve(config: AppConfig) -> None:
     with listener:
         import uvicorn
 
+        from tumorseg.server import watch
         from tumorseg.server.app import create_app
         from tumorseg.server.graceful import GracefulServer
 
         logs.configure(config)
         app = create_app(config, exposed=is_exposed(listener))
+        watch.hide_names(app)
         port = listener.getsockname()[1]
         sys.stdout.write(welcome(config, port, app.state.workplace.source.is_dicom, app.state.access) + "\n")
         sys.stdout.flush()

@@ -28,6 +28,8 @@ def install(app: FastAPI) -> None:
     numbers.ask("sessions", partial(_sessions, app.state.sessions))
     numbers.ask("caches", partial(_caches, place))
     numbers.ask("audit", partial(_audit, trail))
+    numbers.ask("queue", lambda: metrics.queue_numbers(place.engine.queue.stats()))
+    place.engine.queue.observer = numbers.count_job
     app.state.trail = trail
     app.state.metrics = numbers
     app.state.readiness = health.Readiness(health.checks_of(place, app.state.audit))
@@ -59,6 +61,7 @@ def _sessions(store: SessionStore) -> Iterator[Metric]:
 
 def _caches(place: Workplace) -> Iterator[Metric]:
     size = GaugeMetricFamily("tumorseg_cache_bytes", "What the caches hold.", labels=["cache"])
+    size.add_metric(["memory_images"], place.engine.cached_bytes())
     for name, held in place.source.cached_bytes().items():
         size.add_metric([name], held)
     yield size
@@ -68,3 +71,10 @@ def _audit(trail: audit.Trail) -> Iterator[Metric]:
     lost = CounterMetricFamily("tumorseg_audit_lost", "Records of looking that could not be kept.")
     lost.add_metric([], trail.buffer.lost)
     yield lost
+
+
+def hide_names(app: FastAPI) -> None:
+    """Take names of images and files out of the log of this process."""
+    place: Workplace = app.state.workplace
+    trail: audit.Trail = app.state.trail
+    logs.hide(logs.HideNames(place.config.studies, place.source.telling_ids, trail.said_name))

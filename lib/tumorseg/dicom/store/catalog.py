@@ -79,7 +79,8 @@ def _add(catalog: Catalog, path: str, attributes: Attributes) -> None:
     study = catalog.setdefault(study_uid, StudyNode(study_uid, _select(attributes, STUDY_TAGS)))
     series = study.series.setdefault(series_uid, SeriesNode(series_uid, _select(attributes, SERIES_TAGS)))
     if sop_uid in series.instances:
-        logger.warning("skipped %s: %s holds the same instance", path, series.instances[sop_uid].path)
+        # Not by their names: people name files after patients.
+        logger.warning("skipped a file: another one holds the same instance %s", sop_uid)
         return
     own = _select(attributes, INSTANCE_TAGS | {TRANSFER_SYNTAX})
     series.instances[sop_uid] = InstanceNode(sop_uid, series_uid, path, own)

@@ -105,8 +105,16 @@ def _attributes(dataset: Any) -> Attributes:
 
 
 def _unreadable(path: Path, state: FileState, problem: str) -> Header:
-    logger.warning("skipped %s: %s", path, problem)
+    # Not by its name: people name files after patients. The error's text may quote what stands in the file.
+    logger.warning("skipped a file of the studies (find STUDIES -inum %d): %s", _inode(path), problem.partition(":")[0])
     return Header(state, problem=problem)
+
+
+def _inode(path: Path) -> int:
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return 0
 
 
 class Index:
