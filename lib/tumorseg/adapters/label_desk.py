@@ -5,6 +5,7 @@ An image is looked up in the source before anything else: what it does not know 
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tumorseg.adapters.grids import ImagePlace, ImagePlaces
 from tumorseg.adapters.labels import LabelStore, labels_root
 from tumorseg.adapters.sources import ImageSource, open_source
-from tumorseg.errors import InputError, NotFoundError
+from tumorseg.errors import InputError, NotFoundError, StorageError
 from tumorseg.labels.agreement import CONSENSUS, Agreement, annotators_heads, compare, consensus, masks_by_annotator
 from tumorseg.labels.leases import Leases
 from tumorseg.labels.reviews import Reviews, State
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from tumorseg.config import AppConfig
 
+logger = logging.getLogger(__name__)
 #: The file in which an empty mask or a consensus is written before it is kept.
 _DRAFT = "label.nii.gz"
 
@@ -127,6 +129,24 @@ class LabelDesk:
         parents = {author: version.uid for author, version in sorted(heads.items())}
         maker = replace(provenance, author=CONSENSUS, tool=f"STAPLE, asked for by {provenance.author}")
         return self._keep(entry.id, tag, voxels, place, values, {"parents": parents, "method": "STAPLE"}, maker)
+
+    def give(self, image: str, holder: str) -> bool:
+        """Let somebody have the next case, unless somebody else took it meanwhile.
+
+        Where leases cannot be kept (a full disk) the case is given all the same: to look at it needs none.
+        """
+        try:
+            return self.leases.take(image, holder) is not None
+        except StorageError as error:
+            logger.warning("%s is given without a lease: %s", image, error)
+            return True
+
+    def is_done(self, image: str, holder: str | None = None) -> None:
+        """End the lease of a case that was labelled; the label is kept by now, so nothing here makes that fail."""
+        try:
+            self.leases.release(image, holder)
+        except StorageError as error:
+            logger.warning("the lease of %s is not ended: %s", image, error)
 
     def _with_states(self, versions: list[LabelVersion]) -> list[Reviewed]:
         states = self.reviews.states(version.uid for version in versions)

@@ -1,6 +1,7 @@
 """Which image an annotator is shown next, until the active-learning room has better advice.
 
-MONAI Label's own ``random`` raises once every image was shown (all its weights are 0 then); these do not.
+``request["leave_out"]`` names the images that others work on: they are not chosen. MONAI Label's own ``random`` raises
+once every image was shown (all its weights are 0 then); these do not.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ class First(Strategy):  # type: ignore[misc]
         super().__init__("The first image without a label")
 
     def __call__(self, request: dict[str, Any], datastore: StudyDatastore) -> dict[str, Any] | None:
-        """Return ``{"id": …}``, or None where every image has a label."""
-        images = sorted(datastore.get_unlabeled_images())
+        """Return ``{"id": …}``, or None where every image has a label or somebody who works on it."""
+        images = sorted(_offered(request, datastore))
         return {"id": images[0]} if images else None
 
 
@@ -34,8 +35,8 @@ class Random(Strategy):  # type: ignore[misc]
         self._rng = rng or random.Random()
 
     def __call__(self, request: dict[str, Any], datastore: StudyDatastore) -> dict[str, Any] | None:
-        """Return ``{"id": …, "weight": …}``, or None where every image has a label."""
-        images = datastore.get_unlabeled_images()
+        """Return ``{"id": …, "weight": …}``, or None where every image has a label or somebody who works on it."""
+        images = _offered(request, datastore)
         if not images:
             return None
         # One second at least, so that images shown just now still have a chance when there is nothing else.
@@ -48,6 +49,12 @@ class Random(Strategy):  # type: ignore[misc]
         """Return when the image was last shown by this strategy, seconds since 1970; 0 for never."""
         said = datastore.get_image_info(image_id).get("strategy", {})
         return int(said.get("random", {}).get("ts", 0))
+
+
+def _offered(request: dict[str, Any], datastore: StudyDatastore) -> list[str]:
+    """List the images without a final label that nobody else works on."""
+    taken = request.get("leave_out", ())
+    return [image for image in datastore.get_unlabeled_images() if image not in taken]
 
 
 def strategies() -> dict[str, Strategy]:

@@ -19,7 +19,7 @@ from tumorseg.errors import ConflictError, InputError
 if TYPE_CHECKING:
     from tumorseg.labels.database import Connection, Database
 
-_MOST_CHARACTERS = 256
+_MOST_BYTES = 256
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS leases (
   image TEXT PRIMARY KEY,
@@ -74,6 +74,7 @@ class Leases:
         Raises:
             ConflictError: somebody else works on it.
         """
+        _check_name(holder)
         with self._database.transaction() as connection:
             self._look_at_the_clock(connection)
             found = self._held(connection, image)
@@ -89,6 +90,7 @@ class Leases:
         Who asks for the next case is done with the one before or passes it over: it is free for others at once, and
         nobody gathers cases by asking often.
         """
+        _check_name(holder)
         with self._database.transaction() as connection:
             self._look_at_the_clock(connection)
             found = self._held(connection, image)
@@ -132,10 +134,6 @@ class Leases:
         return None if row is None else _lease(row)
 
     def _give(self, connection: Connection, image: str, holder: str) -> Lease:
-        if not holder or len(holder) > _MOST_CHARACTERS:
-            raise InputError(
-                f"expected a name of 1 to {_MOST_CHARACTERS} characters who works on it, got {len(holder)}"
-            )
         at = self._clock()
         lease = Lease(image, holder, at, at + self._length)
         connection.execute("INSERT OR REPLACE INTO leases VALUES (?, ?, ?, ?)", (image, holder, at, lease.until))
@@ -146,6 +144,15 @@ class Leases:
         at = self._clock()
         connection.execute("UPDATE leases SET since = ?1, until = ?2 WHERE since > ?1", (at, at + self._length))
         connection.execute("DELETE FROM leases WHERE until <= ?", (at,))
+
+
+def _check_name(holder: str) -> None:
+    try:
+        fits = 0 < len(holder.encode()) <= _MOST_BYTES
+    except UnicodeEncodeError:  # half a surrogate pair, which a client may send
+        fits = False
+    if not fits:
+        raise InputError(f"expected a name of 1 to {_MOST_BYTES} bytes who works on it, got {holder!r:.40}")
 
 
 def _lease(row: sqlite3.Row) -> Lease:

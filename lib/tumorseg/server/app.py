@@ -27,7 +27,7 @@ from tumorseg.adapters.workplace import Workplace
 from tumorseg.audit.database import folder_in
 from tumorseg.audit.log import AuditLog
 from tumorseg.errors import TumorSegError
-from tumorseg.server import auth, datastore, errors, infer, learning, ohif, pages, session, signin, watch
+from tumorseg.server import auth, datastore, errors, infer, labels, learning, ohif, pages, session, signin, watch
 from tumorseg.server.audit import intend
 from tumorseg.server.headers import SecurityHeaders
 from tumorseg.server.limits import BodyLimit, Limits
@@ -77,7 +77,15 @@ def create_app(config: AppConfig, *, exposed: bool = False) -> FastAPI:
     watch.install(app)
     _guard(app)
     auth.install(app)
-    for router in (signin.router, infer.router, datastore.router, learning.router, session.router, pages.router):
+    for router in (
+        signin.router,
+        infer.router,
+        datastore.router,
+        labels.router,
+        learning.router,
+        session.router,
+        pages.router,
+    ):
         app.include_router(router)
     if workplace.source.is_dicom:
         _mount_dicomweb(app, workplace)

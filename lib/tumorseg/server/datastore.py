@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Request, UploadFile
 from fastapi.responses import FileResponse, Response
 
-from tumorseg.access.types import Principal, Role
+from tumorseg.access.types import LOCAL, Principal, Role
 from tumorseg.adapters.datastore import FINAL
 from tumorseg.adapters.workplace import Workplace
 from tumorseg.errors import InputError, NotFoundError
@@ -114,6 +114,8 @@ def save_label(
         kept = place.datastore.keep_label(
             image, tag or FINAL, path, info, provenance, expected_parent=parent or _matched(request)
         )
+    if kept.tag == FINAL:
+        place.desk.is_done(kept.image, None if who.how == LOCAL.how else who.name)
     response.headers["ETag"] = _etag(kept)
     return {"image": image, "label": kept.image, "version": kept.uid, "no_lesion": kept.no_lesion}
 
@@ -170,6 +172,12 @@ def put_label_info(
 ) -> None:
     """Add to what came with the label, as a new version of the same content."""
     place.datastore.update_label_info(label, tag, json_object(info, "info"), made_by(request, who)[0])
+
+
+def holder(who: Principal, said: Mapping[str, Any] | None = None) -> str:
+    """Say under which name somebody holds cases: where nobody signs in, the one that their viewer gives itself."""
+    client = (said or {}).get("client_id") if who.how == LOCAL.how else None
+    return client if isinstance(client, str) and client.strip() else who.name
 
 
 def made_by(
