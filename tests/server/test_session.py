@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
 from tests.dicom.phantoms import GRIDS, sample, write_dicom_series, write_nifti
-from tests.serving import config_for, in_process, read_label, tumour_mask
+from tests.server.test_archives import zipped
+from tests.serving import config_for, in_process, read_label, token_of, tumour_mask
+from tumorseg.access.types import Role
+from tumorseg.geometry import Grid
 
 GRID = GRIDS["oblique"]
 
@@ -74,7 +80,7 @@ def test_an_id_is_none_of_ours(session: str, client: TestClient) -> None:
     assert client.post("/infer/threshold", params={"session_id": session}).status_code == 404
 
 
-def test_names_and_archives_of_a_client_lead_nowhere(client: TestClient, tmp_path: Path) -> None:
+def test_names_of_a_client_lead_nowhere(client: TestClient, tmp_path: Path) -> None:
     data = write_nifti(tmp_path / "own.nii.gz", GRID, sample(GRID)).read_bytes()
     answer = client.put("/session/", files=[("files", ("../../../evil.nii.gz", data))])
     assert answer.status_code == 200
@@ -84,3 +90,59 @@ def test_names_and_archives_of_a_client_lead_nowhere(client: TestClient, tmp_pat
     assert client.put("/session/", files=[("files", ("a.nii.gz", b""))]).status_code == 422
     assert client.put("/session/").status_code == 422
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_zip_is_unpacked_where_that_is_asked_for(client: TestClient, tmp_path: Path) -> None:
+    series = write_dicom_series(tmp_path / "series", GRID, sample(GRID), SeriesDescription="FLAIR")
+    archive = zipped({f"study/{path.name}": path.read_bytes() for path in series} | {"readme/": b""})
+    answer = client.put("/session/?uncompress=true", files=[("files", ("a.zip", archive))])
+    assert answer.status_code == 200, answer.text
+    _infer(client, answer.json()["session_id"], tmp_path)
+    assert client.put("/session/", files=[("files", ("a.zip", archive))]).status_code == 422
+
+
+def test_a_session_gives_its_images_back(client: TestClient, tmp_path: Path) -> None:
+    file = write_nifti(tmp_path / "own.nii.gz", GRID, sample(GRID))
+    answer = client.get(f"/session/{_open(client, [file])}", params={"image": True})
+    assert answer.content == file.read_bytes()
+    series = write_dicom_series(tmp_path / "series", GRID, sample(GRID), SeriesDescription="FLAIR")
+    answer = client.get(f"/session/{_open(client, series)}", params={"image": True})
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as packed:
+        assert packed.testzip() is None
+        assert sorted(packed.read(name) for name in packed.namelist()) == sorted(path.read_bytes() for path in series)
+    assert not list((tmp_path / "cache" / "incoming").glob("*/*"))
+
+
+def test_a_session_is_its_owners(tmp_path: Path) -> None:
+    file = write_nifti(tmp_path / "studies" / "case.nii.gz", GRIDS["axial"], sample(GRIDS["axial"]))
+    config = config_for(tmp_path / "studies", tmp_path)
+    people = {name: token_of(config.state, name, Role.ANNOTATOR) for name in ("ann", "bob")}
+    people["root"] = token_of(config.state, "root", Role.ADMIN)
+    with in_process(config) as client:
+
+        def ask(who: str, method: str, path: str, **kw: Any) -> int:
+            headers = {"Authorization": f"Bearer {people[who]}"}
+            return int(client.request(method, path, headers=headers, **kw).status_code)
+
+        files = [("files", (file.name, file.read_bytes()))]
+        headers = {"Authorization": f"Bearer {people['ann']}"}
+        session = client.put("/session/", files=files, headers=headers).json()["session_id"]
+        for who, status in (("ann", 200), ("bob", 404), ("root", 200)):
+            assert ask(who, "GET", f"/session/{session}") == status
+            assert ask(who, "GET", f"/session/{session}?image=true") == status
+            assert ask(who, "POST", f"/infer/threshold?session_id={session}&output=json") == status
+        assert ask("bob", "DELETE", f"/session/{session}") == 404
+        assert ask("ann", "DELETE", f"/session/{session}") == 200
+
+
+def test_files_of_a_session_together_are_no_larger_than_one(tmp_path: Path) -> None:
+    write_nifti(tmp_path / "studies" / "case.nii.gz", GRIDS["axial"], sample(GRIDS["axial"]))
+    grid = Grid((40, 128, 128), np.eye(4))
+    series = write_dicom_series(tmp_path / "series", grid, np.zeros(grid.shape, np.int16))
+    with in_process(config_for(tmp_path / "studies", tmp_path, max_decoded_mb=1)) as client:
+        files = [("files", (path.name, path.read_bytes())) for path in series]
+        assert client.put("/session/", files=files[:20]).status_code == 200
+        refused = client.put("/session/", files=files)
+        assert refused.status_code == 413
+        assert "1 MB" in refused.text
+        assert len(list((tmp_path / "cache" / "sessions").iterdir())) == 1
