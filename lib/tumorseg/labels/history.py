@@ -145,7 +145,8 @@ class LabelHistory:
     def restore(self, uid: str, provenance: Provenance, *, expected_parent: str | None = None) -> LabelVersion:
         """Make an earlier version the newest one again, as a new version."""
         earlier = self.version(uid)
-        self.path(earlier)
+        if earlier.kind != "removed":
+            self.path(earlier)  # that it is there and sound is found out before a version says so
         return self._again(earlier, provenance, earlier.info, expected_parent)
 
     def annotate(self, version: LabelVersion | str, info: Mapping[str, Any], provenance: Provenance) -> LabelVersion:
