@@ -2,7 +2,7 @@
 
 What has no Qt here is stood in for: widgets, dialogs and settings. Everything that touches an image is Slicer's code:
 its reader, its scene, its import of label maps into segmentations. Usage: ``slicer_panel.py MODULE_FOLDER SERVER
-MODEL SCRATCH``; prints one JSON object.
+MODEL SCRATCH [NAME PASSWORD]``; prints one JSON object.
 """
 
 from __future__ import annotations
@@ -131,11 +131,26 @@ def _roi(node: Any) -> dict[str, Any]:
     }
 
 
-def main(folder: str, server: str, model: str, scratch: Path) -> dict[str, Any]:
+class _Person:
+    """Stands in for the module's sign-in dialog and whoever types into it."""
+
+    asked = 0
+
+    def __init__(self, name: str, password: str) -> None:
+        self.ui = MagicMock()
+        self.ui.username.text, self.ui.password.text = name, password
+
+    def exec(self) -> None:
+        """Type and press the button."""
+        _Person.asked += 1
+
+
+def main(folder: str, server: str, model: str, scratch: Path, *signed: str) -> dict[str, Any]:
     """Connect, fetch the next sample, run auto-segmentation, and save the label, as a person would click it."""
     errors = _stand_in(scratch)
     sys.path.insert(0, folder)
     panel = __import__("MONAILabel")
+    panel.LoginDialog = lambda **kw: _Person(*signed)
     widget = panel.MONAILabelWidget()
     widget.ui, widget.tmpdir = MagicMock(), str(scratch)
     widget.ui.segmentationModelSelector.currentText = model
@@ -171,9 +186,10 @@ def main(folder: str, server: str, model: str, scratch: Path) -> dict[str, Any]:
         "points_ras": points,
         "rois": rois,
         "completed": widget.info["datastore"]["completed"],
+        "asked_to_sign_in": _Person.asked,
     }
 
 
 if __name__ == "__main__":
-    answer = main(sys.argv[1], sys.argv[2], sys.argv[3], Path(sys.argv[4]))
+    answer = main(sys.argv[1], sys.argv[2], sys.argv[3], Path(sys.argv[4]), *sys.argv[5:])
     sys.stdout.write("\n" + json.dumps(answer) + "\n")

@@ -41,10 +41,10 @@ def _module_folder() -> Path:
     pytest.skip("this installation of monailabel came without its Slicer module")
 
 
-def _run(server: str, scratch: Path, model: str = "threshold") -> dict[str, Any]:
-    """Let the module work and return what it saw."""
+def run_module(server: str, scratch: Path, model: str = "threshold", *signed: str) -> dict[str, Any]:
+    """Let the module work, signing in by a name and a password where they are given, and return what it saw."""
     scratch.mkdir()
-    command = [sys.executable, str(SCRIPT), str(_module_folder()), server, model, str(scratch)]
+    command = [sys.executable, str(SCRIPT), str(_module_folder()), server, model, str(scratch), *signed]
     done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     said: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
@@ -63,7 +63,7 @@ def test_the_segment_lies_on_the_tumour(name: str, kind: str, tmp_path: Path) ->
         write_dicom_series(studies / "series", grid, sample(grid), SeriesDescription="FLAIR")
         grid = as_displayed(grid)
     with live(studies, tmp_path) as server:
-        said = _run(server, tmp_path / "slicer")
+        said = run_module(server, tmp_path / "slicer")
     points = np.array(said["points_ras"]["tumor"])
     assert len(points) == int(tumour_mask(grid).sum())
     assert set(phantom_points(points * [-1, -1, 1])) == {TUMOUR}
@@ -86,7 +86,7 @@ def test_the_boxes_lie_around_the_lesions(name: str, kind: str, tmp_path: Path) 
         write_dicom_series(studies / "series", grid, lesion_image(grid), SeriesDescription="FLAIR")
         grid = as_displayed(grid)
     with live(studies, tmp_path, models="blobs") as server:
-        said = _run(server, tmp_path / "slicer", "blobs")
+        said = run_module(server, tmp_path / "slicer", "blobs")
     assert said["models"] == {"blobs": "detection"}
     assert len(said["rois"]) == len(VALUES)
     for roi, (label, value) in zip(said["rois"], sorted(VALUES.items(), key=lambda item: -item[1]), strict=True):
