@@ -18,7 +18,8 @@ Concurrency, in one place:
   then it leaves the line at once, or stops at the next slice.
 - One lock guards all state (:mod:`tumorseg.adapters.inference.board`); it is never held while a task works, a future is
   resolved or an observer is told.
-- Workers and pool run at a lower priority than the thread that answers (:mod:`tumorseg.adapters.inference.priority`).
+- The threads in which networks compute have a lower priority than all others
+  (:mod:`tumorseg.models.engines.priority`).
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ from typing import Any
 
 from tumorseg.adapters.inference.board import Board
 from tumorseg.adapters.inference.job import Job, State, Task, Ticket
-from tumorseg.adapters.inference.priority import lower_priority
 from tumorseg.adapters.inference.report import JobReport, QueueStats
 from tumorseg.errors import UnavailableError
+from tumorseg.models.engines.priority import step_back
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ class InferenceQueue:
         self._changed = threading.Condition()
         self._workers: dict[str, threading.Thread] = {}
         self._reading, self._stopped = 0, False
-        self._pool = ThreadPoolExecutor(READERS + FINISHERS, "inference-cpu", initializer=lower_priority)
+        self._pool = ThreadPoolExecutor(READERS + FINISHERS, "inference-cpu")
 
     @property
     def closing(self) -> bool:
@@ -162,7 +163,7 @@ class InferenceQueue:
 
     def _work(self, device: str) -> None:
         """Run one group of jobs after the other; the only thread that touches the device."""
-        lower_priority()
+        step_back()
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._stopped or self._board.has_work(device))

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tumorseg.models.engines.converted import PRECISION, ov
+from tumorseg.models.engines.priority import with_nice_threads
 
 #: Small working sets stay in the caches: many inputs one by one, each on a core, instead of one after the other on all.
 SETTINGS = {"PERFORMANCE_HINT": "THROUGHPUT", **PRECISION}
@@ -37,7 +38,7 @@ class Requests:
         count = threads or int(os.environ.get("TUMORSEG_THREADS", "0"))
         settings = SETTINGS | ({"INFERENCE_NUM_THREADS": str(count)} if count else {})
         with _TURN:
-            compiled = core.compile_model(model, "CPU", settings)
+            compiled = with_nice_threads(lambda: core.compile_model(model, "CPU", settings))
             streams = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
             self._requests = [compiled.create_infer_request() for _ in range(max(1, streams))]
         self._inputs: list[ov.Tensor | None] = [None] * len(self._requests)
