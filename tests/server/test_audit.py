@@ -49,6 +49,8 @@ def test_a_change_is_recorded_before_and_after(client: TestClient) -> None:
     assert {record["request"] for record in about} == {answer.headers["x-request-id"]}
     assert {(record["who"], record["role"], record["how"]) for record in about} == {("local", "admin", "loopback")}
     assert all(record["image"].startswith("id:") for record in about)
+    assert about[1]["label"] == answer.json()["version"]
+    assert about[1]["detail"] == {"tag": "final"}
     assert [record["seq"] for record in trail(client, image=PATIENT, action="label.save")] == [
         record["seq"] for record in about
     ]

@@ -17,6 +17,7 @@ from tumorseg.adapters.datastore import FINAL
 from tumorseg.adapters.workplace import Workplace
 from tumorseg.errors import InputError, NotFoundError
 from tumorseg.labels.types import LabelVersion, Provenance
+from tumorseg.server.audit import note
 from tumorseg.server.common import Place, json_object, received
 from tumorseg.server.forms import UploadRoute
 from tumorseg.server.request_id import current as current_request
@@ -116,6 +117,7 @@ def save_label(
         )
     if kept.tag == FINAL:
         place.desk.is_done(kept.image, None if who.how == LOCAL.how else who.name)
+    note(request, label=kept.uid, tag=kept.tag)
     response.headers["ETag"] = _etag(kept)
     return {"image": image, "label": kept.image, "version": kept.uid, "no_lesion": kept.no_lesion}
 
