@@ -31,9 +31,10 @@ BUSY_S = 20.0
 
 
 class Connection(sqlite3.Connection):
-    """A connection that knows which file it has open."""
+    """A connection that knows which file it has open, and which log beside it."""
 
     identity: tuple[int, int, int] = (0, 0, 0)
+    log: tuple[int, int] | None = None
     read_only = False
 
 
@@ -135,8 +136,10 @@ class Database:
         """Return this thread's connection to the file that is there now."""
         known: Connection | None = getattr(self._local, "connection", None)
         if known is not None:
-            if known.in_transaction or known.identity == self._identity():
+            now = (0, 0, 0) if known.in_transaction else self._identity()
+            if known.in_transaction or known.identity == now:
                 return known
+            self._refuse_a_log_of_before(known, now)
             known.close()
         self._local.connection = None
         if not self.is_there():
@@ -155,7 +158,7 @@ class Database:
                 raise
             connection = self._connect("immutable=1")
             connection.read_only = True
-        connection.identity = self._identity()
+        connection.identity, connection.log = self._identity(), self._log()
         self._seen = True
         self._opened.add(connection)
         return connection
@@ -222,6 +225,23 @@ class Database:
             raise self._gone() from None
         return state.st_dev, state.st_ino, os.getpid()
 
+    def _log(self) -> tuple[int, int] | None:
+        """Tell which write-ahead log lies beside the file."""
+        try:
+            state = self.path.with_name(f"{self.path.name}-wal").stat()
+        except FileNotFoundError:
+            return None
+        return state.st_dev, state.st_ino
+
+    def _refuse_a_log_of_before(self, known: Connection, now: tuple[int, int, int]) -> None:
+        """Stop where a file was put over the index and the old one's log stayed: SQLite would mix the two."""
+        is_other = known.identity[:2] not in ((0, 0), now[:2])
+        if is_other and known.log is not None and self._log() == known.log:
+            raise StorageError(
+                f"the label index {self.path} was replaced while its log of before still lies beside it: remove "
+                f"{self.path.name}-wal and {self.path.name}-shm; tumorseg backup --restore replaces an index safely"
+            )
+
     def _gone(self) -> StorageError:
         return StorageError(
             f"the label index {self.path} was there and is gone: put its folder back or restore a backup"
@@ -232,9 +252,10 @@ class Database:
         """Forget this thread's connection after an error of the disk, so that a mended file is opened anew."""
         try:
             yield
-        except StorageError:
+        except StorageError as error:
             known: Connection | None = getattr(self._local, "connection", None)
-            if known is not None and not known.in_transaction:
+            is_of_the_disk = isinstance(error.__cause__, sqlite3.Error | OSError)
+            if is_of_the_disk and known is not None and not known.in_transaction:
                 self._local.connection = None
                 with suppress(sqlite3.Error):
                     known.close()
