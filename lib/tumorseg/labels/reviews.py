@@ -6,7 +6,7 @@ The state of a version is the last verdict on it. A corrected label is a new ver
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -95,7 +95,16 @@ class Reviews:
 
     def of(self, uid: str) -> list[Review]:
         """Return everything that was said of a version, oldest first."""
-        return [_review(row) for row in self._database.rows("SELECT * FROM reviews WHERE uid = ? ORDER BY id", uid)]
+        return self.of_each([uid])[uid]
+
+    def of_each(self, uids: Iterable[str]) -> dict[str, list[Review]]:
+        """Return everything that was said of each of the versions, oldest first."""
+        said: dict[str, list[Review]] = {uid: [] for uid in uids}
+        for part, marks in _parts(list(said)):
+            sql = f"SELECT * FROM reviews WHERE uid IN ({marks}) ORDER BY id"
+            for row in self._database.rows(sql, *part):
+                said[row["uid"]].append(_review(row))
+        return said
 
     def state(self, uid: str) -> State:
         """Return the last verdict on a version."""
@@ -103,15 +112,19 @@ class Reviews:
 
     def states(self, uids: Iterable[str]) -> dict[str, State]:
         """Return the state of each of the versions."""
-        wanted = list(uids)
-        found: dict[str, State] = dict.fromkeys(wanted, "open")
-        for start in range(0, len(wanted), _AT_ONCE):
-            part = wanted[start : start + _AT_ONCE]
-            marks = ", ".join("?" * len(part))
+        found: dict[str, State] = dict.fromkeys(uids, "open")
+        for part, marks in _parts(list(found)):
             last = f"SELECT MAX(id) FROM reviews WHERE verdict <> 'comment' AND uid IN ({marks}) GROUP BY uid"
             rows = self._database.rows(f"SELECT uid, verdict FROM reviews WHERE id IN ({last})", *part)
             found.update({row["uid"]: _STATES[row["verdict"]] for row in rows})
         return found
+
+
+def _parts(uids: list[str]) -> Iterator[tuple[list[str], str]]:
+    """Yield as many as one statement takes, with the places for them."""
+    for start in range(0, len(uids), _AT_ONCE):
+        part = uids[start : start + _AT_ONCE]
+        yield part, ", ".join("?" * len(part))
 
 
 def _check(version: LabelVersion, verdict: str, comment: str) -> None:

@@ -27,7 +27,20 @@ from tumorseg.adapters.workplace import Workplace
 from tumorseg.audit.database import folder_in
 from tumorseg.audit.log import AuditLog
 from tumorseg.errors import TumorSegError
-from tumorseg.server import auth, datastore, errors, infer, labels, learning, ohif, pages, session, signin, watch
+from tumorseg.server import (
+    auth,
+    datastore,
+    errors,
+    infer,
+    labels,
+    learning,
+    ohif,
+    pages,
+    review,
+    session,
+    signin,
+    watch,
+)
 from tumorseg.server.audit import intend
 from tumorseg.server.headers import SecurityHeaders
 from tumorseg.server.limits import BodyLimit, Limits
@@ -85,6 +98,7 @@ def create_app(config: AppConfig, *, exposed: bool = False) -> FastAPI:
         learning.router,
         session.router,
         pages.router,
+        review.router,
     ):
         app.include_router(router)
     if workplace.source.is_dicom:

@@ -64,6 +64,12 @@ class VersionDetail(VersionOut):
 
     reviews: list[ReviewOut]
 
+    @classmethod
+    def with_reviews(cls, reviewed: Reviewed, newest: bool, said: list[Review]) -> VersionDetail:
+        """Describe a version and what was said of it."""
+        shown = VersionOut.of(reviewed, newest)
+        return cls(**shown.model_dump(), reviews=[ReviewOut.of(review) for review in said])
+
 
 class LeaseOut(BaseModel):
     """A case that somebody works on."""
@@ -82,7 +88,7 @@ class ImageLabels(BaseModel):
     """Every version of an image's labels, newest first."""
 
     image: str
-    versions: list[VersionOut]
+    versions: list[VersionDetail]
     annotators: list[str] = Field(description="who has a label that counts under the tag final, by name")
     lease: LeaseOut | None
 

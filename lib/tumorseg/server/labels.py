@@ -84,9 +84,13 @@ def versions(place: Place, image: str, tag: str | None = None) -> ImageLabels:
     heads = [history.head(image, name) for name in {reviewed.version.tag for reviewed in found}]
     newest = {head.uid for head in heads if head is not None}
     lease = place.desk.leases.get(image)
+    said = place.desk.reviews.of_each(reviewed.version.uid for reviewed in found)
     return ImageLabels(
         image=image,
-        versions=[VersionOut.of(reviewed, reviewed.version.uid in newest) for reviewed in found],
+        versions=[
+            VersionDetail.with_reviews(reviewed, reviewed.version.uid in newest, said[reviewed.version.uid])
+            for reviewed in found
+        ],
         annotators=sorted(annotators_heads(history, image, tag or FINAL)),
         lease=LeaseOut.of(lease) if lease else None,
     )
@@ -97,8 +101,8 @@ def versions(place: Place, image: str, tag: str | None = None) -> ImageLabels:
 def version(place: Place, image: str, uid: str) -> VersionDetail:
     """Return where a version comes from and its reviews."""
     found = place.desk.version(image, uid)
-    shown = VersionOut.of(Reviewed(found, place.desk.reviews.state(uid)), _is_newest(place.desk, found))
-    return VersionDetail(**shown.model_dump(), reviews=[ReviewOut.of(review) for review in place.desk.reviews.of(uid)])
+    reviewed = Reviewed(found, place.desk.reviews.state(uid))
+    return VersionDetail.with_reviews(reviewed, _is_newest(place.desk, found), place.desk.reviews.of(uid))
 
 
 @router.get("/{image}/versions/{uid}/file", summary="The file of a version", response_class=FileResponse)

@@ -1,0 +1,215 @@
+"use strict";
+// The page of server/review: cases on the left, the versions of one on the right. Everything that comes from the
+// server is put in as text, never as markup: names of images, authors and comments may hold anything.
+
+const PAGE = 50;
+const RANK = { annotator: 2, reviewer: 3, admin: 4 };
+const STATES = ["", "open", "rejected", "approved", "unlabelled"];
+const me = { name: document.body.dataset.name, rank: Number(document.body.dataset.rank) };
+const view = { state: "", offset: 0, image: "" };
+let asked = 0; // answers that come after a later question are dropped
+
+const byId = (id) => document.getElementById(id);
+const tag = () => byId("tag").value.trim() || "final";
+const may = (role) => me.rank >= RANK[role];
+const address = (image, rest = "") => `/labels/${encodeURIComponent(image)}${rest}`;
+const when = (text) => new Date(text).toLocaleString();
+
+/** Make an element with text or children. */
+function make(name, options = {}, ...children) {
+  const element = document.createElement(name);
+  const { text, ...rest } = options;
+  Object.assign(element, rest);
+  if (text !== undefined) element.textContent = text;
+  element.append(...children);
+  return element;
+}
+
+function button(text, act) {
+  const made = make("button", { type: "button", text });
+  made.addEventListener("click", async () => {
+    made.disabled = true;
+    await doing(act);
+    made.disabled = false;
+  });
+  return made;
+}
+
+function say(text, error = false) {
+  byId("message").textContent = text;
+  byId("message").className = error ? "error" : "";
+}
+
+/** Do something and show what goes wrong. */
+async function doing(act) {
+  try {
+    await act();
+  } catch (error) {
+    say(error.message, true);
+  }
+}
+
+async function ask(path, method = "GET", body = undefined) {
+  const options = { method, headers: { Accept: "application/json" }, credentials: "same-origin" };
+  if (body !== undefined) {
+    options.headers["Content-Type"] = "application/json";
+    options.body = JSON.stringify(body);
+  }
+  const answer = await fetch(path, options);
+  const said = await answer.json().catch(() => ({}));
+  if (answer.status === 401) location.assign(`/signin?next=${encodeURIComponent("/review")}`);
+  if (!answer.ok) {
+    const detail = typeof said.detail === "string" ? said.detail : JSON.stringify(said.detail ?? said);
+    throw new Error(`${answer.status}: ${detail}`);
+  }
+  return said;
+}
+
+async function showCases() {
+  const wanted = new URLSearchParams({ tag: tag(), offset: view.offset, limit: PAGE });
+  if (view.state) wanted.set("state", view.state);
+  const found = await ask(`/labels/?${wanted}`);
+  byId("filters").replaceChildren(...STATES.map((state) => filter(state, found.counts)));
+  byId("cases").replaceChildren(...found.images.map((item) => make("li", {}, caseButton(item))));
+  const last = found.offset + found.images.length;
+  byId("where").textContent = found.total ? `${found.offset + 1}–${last} of ${found.total}` : "none";
+  byId("earlier").disabled = found.offset === 0;
+  byId("later").disabled = last >= found.total;
+}
+
+function filter(state, counts) {
+  const name = state || "all";
+  const made = button(`${name} ${counts[state || "images"]}`, async () => {
+    Object.assign(view, { state, offset: 0 });
+    await showCases();
+  });
+  made.setAttribute("aria-pressed", String(view.state === state));
+  return made;
+}
+
+function caseButton(item) {
+  const head = item.heads.find((version) => version.tag === tag());
+  const none = head && head.kind === "no_lesion" ? ", no lesion" : "";
+  const held = item.lease ? ` · ${item.lease.holder}` : "";
+  const made = button("", () => showCase(item.image));
+  made.setAttribute("aria-current", String(item.image === view.image));
+  made.append(
+    make("span", { className: "name", text: item.image }),
+    make("span", { className: `state ${item.state}`, text: `${item.state}${none}${held}` }),
+  );
+  return made;
+}
+
+async function showCase(image) {
+  const mine = ++asked;
+  const found = await ask(address(image));
+  const comparable = found.annotators.length > 1;
+  const agreement = comparable ? await ask(address(image, `/agreement?tag=${encodeURIComponent(tag())}`)).catch(
+    (error) => ({ error: error.message })) : null;
+  if (mine !== asked) return;
+  if (view.image !== image) byId("comment").value = "";
+  view.image = image;
+  location.hash = encodeURIComponent(image);
+  byId("case").hidden = false;
+  byId("image").textContent = image;
+  byId("lease").textContent = found.lease ? `${found.lease.holder} works on it until ${when(found.lease.until)}.` : "";
+  byId("remark").hidden = !may("annotator");
+  byId("actions").replaceChildren(...caseActions(image, found, comparable));
+  byId("versions").replaceChildren(...found.versions.map((version) => row(image, version)));
+  byId("agreement").replaceChildren(...(agreement ? dice(agreement) : []));
+  await showCases();
+}
+
+/** Do something to the open case, then show how it is now. */
+function change(done, act) {
+  return async () => {
+    await act();
+    byId("comment").value = "";
+    await showCase(view.image);
+    say(done);
+  };
+}
+
+function caseActions(image, found, comparable) {
+  const actions = [];
+  const query = `tag=${encodeURIComponent(tag())}`;
+  if (may("annotator")) {
+    actions.push(button("No lesion", change("Kept: no lesion.", () => ask(address(image, `/no-lesion?${query}`), "PUT"))));
+    const lease = address(image, "/lease");
+    actions.push(found.lease
+      ? button("Give back", change("Given back.", () => ask(lease, "DELETE")))
+      : button("Take this case", change("It is yours for now.", () => ask(lease, "PUT"))));
+  }
+  if (may("reviewer") && comparable) {
+    const estimate = () => ask(address(image, `/consensus?${query}`), "POST");
+    actions.push(button("Make consensus", change("Kept: a consensus.", estimate)));
+  }
+  return actions.flatMap((action) => [action, " "]);
+}
+
+function row(image, version) {
+  const path = address(image, `/versions/${encodeURIComponent(version.uid)}`);
+  const kinds = { label: "label", no_lesion: "no lesion", removed: "removed" };
+  const file = version.kind === "removed" ? [] : [" ", make("a", { href: `${path}/file`, text: "file" })];
+  const made = [version.tool, version.model && `${version.model} ${version.model_version}`].filter(Boolean).join(", ");
+  const state = make("td", {}, make("span", { className: `state ${version.state}`, text: version.state }), said(version.reviews));
+  const cells = [
+    make("td", { text: when(version.created) }),
+    make("td", { text: version.author }),
+    make("td", {}, `${version.tag}: ${kinds[version.kind]}${version.newest ? ", newest" : ""}`, ...file),
+    make("td", { className: "soft", text: made }),
+    state,
+    make("td", {}, ...versionActions(path, version)),
+  ];
+  return make("tr", { className: version.newest ? "newest" : "" }, ...cells);
+}
+
+function said(reviews) {
+  const lines = reviews.map((review) =>
+    make("li", { text: `${review.reviewer}, ${when(review.created)}: ${review.verdict} ${review.comment}` }));
+  return lines.length ? make("ul", { className: "said" }, ...lines) : "";
+}
+
+function versionActions(path, version) {
+  const actions = [];
+  if (version.kind === "removed") return actions;
+  const review = (verdict) => () =>
+    ask(`${path}/review`, "POST", { verdict, comment: byId("comment").value });
+  if (may("reviewer")) {
+    if (version.author !== me.name || may("admin")) actions.push(button("Approve", change("Approved.", review("approve"))));
+    actions.push(button("Reject", change("Rejected.", review("reject"))));
+  }
+  if (may("annotator")) actions.push(button("Comment", change("Noted.", review("comment"))));
+  if (!version.newest && may("annotator") && (version.author === me.name || may("reviewer"))) {
+    actions.push(button("Restore", change("Restored as a new version.", () => ask(`${path}/restore`, "POST"))));
+  }
+  return actions;
+}
+
+/** Tables of Dice coefficients, one a class. */
+function dice(found) {
+  if (found.error) return [make("p", { className: "soft", text: `The labels cannot be compared: ${found.error}` })];
+  const matrices = Object.entries(found.dice);
+  const shown = matrices.length ? matrices : [["anything", found.marked]];
+  return shown.map(([name, matrix]) => {
+    const head = make("tr", {}, make("th", { text: name }), ...found.annotators.map((who) => make("th", { text: who })));
+    const rows = matrix.map((line, index) => make("tr", {}, make("th", { text: found.annotators[index] }),
+      ...line.map((value) => make("td", { text: value.toFixed(3) }))));
+    return make("table", { className: "dice" }, make("caption", { text: `Agreement (Dice): ${name}` }), head, ...rows);
+  });
+}
+
+function turn(by) {
+  return () => doing(async () => {
+    view.offset = Math.max(0, view.offset + by);
+    await showCases();
+  });
+}
+
+byId("earlier").addEventListener("click", turn(-PAGE));
+byId("later").addEventListener("click", turn(PAGE));
+byId("tag").addEventListener("change", () => doing(() => (view.image ? showCase(view.image) : showCases())));
+doing(async () => {
+  const named = decodeURIComponent(location.hash.slice(1));
+  await (named ? showCase(named) : showCases());
+});
