@@ -27,7 +27,10 @@ _ROLES += "and removes labels, [bold]admin[/bold] may do everything."
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The person's name, as labels keep it.", show_default=False)]
 RoleOption = Annotated[str, typer.Option("--role", "-r", metavar="ROLE", help=_ROLES, show_default=False)]
 Days = Annotated[
-    int | None, typer.Option("--days", metavar="N", help="The token counts for so many days.", show_default="for ever")
+    int | None,
+    typer.Option(
+        "--days", min=1, max=3660, metavar="N", help="The token counts for so many days.", show_default="for ever"
+    ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Also where no administrator remains.")]
 State = Annotated[
