@@ -105,7 +105,7 @@ def test_idle_training_and_unknown_addresses(client: TestClient) -> None:
     assert client.get("/train/", params={"check_if_running": "true"}).status_code == 404
     assert client.post("/train/", json={}).json() == {}
     assert client.post("/train/threshold", json={}).status_code == 404
-    for method, path in (("post", "/reload"), ("put", "/model/threshold"), ("delete", "/datastore/image?id=axial")):
+    for method, path in (("post", "/reload"), ("delete", "/model/threshold"), ("delete", "/datastore/image?id=axial")):
         assert getattr(client, method)(path).status_code in (404, 405)
 
 

@@ -22,6 +22,7 @@ from tumorseg.errors import UnavailableError
 if TYPE_CHECKING:
     from tumorseg.adapters.sources import ImageSource
     from tumorseg.config import AppConfig
+    from tumorseg.models.base import Model
 
 T = TypeVar("T")
 #: Requests that may be looked at before they are let into the queue, and threads that look.
@@ -90,20 +91,33 @@ class Engine:
 
     def warm_up(self) -> None:
         """Load the models, the default one first, and let that look at a slice, so that the first request is fast."""
+        import tumorseg.io  # noqa: F401  the readers are wanted by the first request too
+
+        name = self.models.names[0]
+        self._show_noise(name, self.models.get(name))
+        self.models.describe()
+
+    def try_out(self, name: str, weights: Path) -> None:
+        """Load a model with other weights and let it look at a slice, in its turn; what is served stays as it is.
+
+        Raises:
+            InputError: they are not weights of its network.
+        """
+        self._show_noise(name, self.models.build(name, weights))
+
+    def _show_noise(self, name: str, model: Model) -> None:
+        """Ask a model about a slice that means nothing."""
         import numpy as np
 
-        import tumorseg.io  # noqa: F401  the readers are wanted by the first request too
         from tumorseg.geometry import Grid
         from tumorseg.types import StudyImage
 
-        name = self.models.names[0]
-        model = self.models.get(name)
         noise = np.random.default_rng(0).random((len(model.channels), 1, 64, 64), dtype=np.float32)
         image = StudyImage(noise, Grid((1, 64, 64), np.eye(4)), model.channels)
         subject = Subject("warm-up", None, lambda _: (image, image.grid))
         wanted = ResultFormat()
-        self.queue.submit(self._task(name, subject, wanted), wanted, "warm-up", counted=False).result()
-        self.models.describe()
+        task = ModelTask(name, model, self._device, subject, detection_options(model, wanted))
+        self.queue.submit(task, wanted, "warm-up", counted=False).result()
 
     def close(self, seconds: float = 0.0) -> None:
         """Take nothing new, go on for some seconds with what runs and waits, then give the rest up."""

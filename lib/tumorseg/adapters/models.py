@@ -11,12 +11,15 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tumorseg.adapters.weights import WeightsStore
 from tumorseg.adapters.wire import settings
 from tumorseg.errors import NotFoundError, TumorSegError
 from tumorseg.models.base import DetectionModel
 from tumorseg.registry import resolve
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tumorseg.config import AppConfig
     from tumorseg.models.base import Model
 
@@ -45,6 +48,7 @@ class ModelPool:
 
     def __init__(self, config: AppConfig) -> None:
         self._config = config
+        self.weights = WeightsStore(config.state / "weights")
         self._slots = {name: _Slot() for name in config.models}
 
     @property
@@ -59,10 +63,22 @@ class ModelPool:
         slot = self._slots[name]
         with slot.loading:
             if slot.model is None:
-                factory = resolve(self._config.known_models, "model", name)
-                slot.model = factory(weights=None, device=self._config.device)
+                slot.model = self.build(name, self.weights.current(name))
             model: Model = slot.model
             return model
+
+    def build(self, name: str, weights: Path | None) -> Model:
+        """Make a model that nobody is served by yet."""
+        factory = resolve(self._config.known_models, "model", name)
+        model: Model = factory(weights=weights, device=self._config.device)
+        return model
+
+    def replace(self, name: str, weights: Path) -> None:
+        """Serve a model with other weights from now on; who was given it before goes on with the old ones."""
+        model, slot = self.build(name, weights), self._slots[name]
+        said = describe(model)
+        with slot.loading:
+            slot.model, slot.said, slot.failed = model, said, False
 
     def describe(self) -> dict[str, dict[str, Any]]:
         """Say what each model is, in MONAI Label's words.

@@ -23,6 +23,7 @@ from fastapi import Depends, FastAPI
 
 from tumorseg import __version__
 from tumorseg.access.gate import Access
+from tumorseg.adapters.weights_change import WeightsDesk
 from tumorseg.adapters.workplace import Workplace
 from tumorseg.audit.database import folder_in
 from tumorseg.audit.log import AuditLog
@@ -40,6 +41,7 @@ from tumorseg.server import (
     session,
     signin,
     watch,
+    weights,
 )
 from tumorseg.server.audit import intend
 from tumorseg.server.headers import SecurityHeaders
@@ -85,6 +87,7 @@ def create_app(config: AppConfig, *, exposed: bool = False) -> FastAPI:
     app.state.sessions = SessionStore(
         config.cache / "sessions", Room(config.max_sessions, config.max_sessions_mb << 20)
     )
+    app.state.weights = WeightsDesk(workplace.engine, workplace.engine.models.weights)
     app.state.info = Shared(partial(infer.describe, workplace))
     errors.install(app)
     watch.install(app)
@@ -97,6 +100,7 @@ def create_app(config: AppConfig, *, exposed: bool = False) -> FastAPI:
         labels.router,
         learning.router,
         session.router,
+        weights.router,
         pages.router,
         review.router,
     ):
