@@ -15,6 +15,7 @@ import pytest
 from tumorseg.audit.database import FILE_NAME
 from tumorseg.audit.log import AuditError, AuditLog, Event
 from tumorseg.audit.record import GENESIS
+from tumorseg.errors import UnavailableError
 
 UID = "1.2.826.0.1.3680043.10.1234.5"
 
@@ -172,4 +173,14 @@ def test_a_log_taken_away_under_the_server_is_noticed(tmp_path: Path, caplog: py
         path.unlink()
     assert log.record("ann", "annotator", "label.save", "case2").seq == 1
     assert "taken away" in caplog.text
+    assert len(rows(tmp_path)) == 1
+
+
+def test_a_log_of_a_newer_release_is_left_as_it_is(tmp_path: Path) -> None:
+    append_some(tmp_path, "ann", 1)
+    with sqlite3.connect(tmp_path / FILE_NAME) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(UnavailableError, match="newer tumorseg"):
+        AuditLog(tmp_path).record("ann", "annotator", "label.save")
     assert len(rows(tmp_path)) == 1

@@ -14,9 +14,12 @@ import sqlite3
 from pathlib import Path
 
 from tumorseg.audit.record import COLUMNS, GENESIS
+from tumorseg.errors import UnavailableError
 
 FILE_NAME = "audit.sqlite"
 BUSY_S = 10.0
+#: Of the tables below; raised with them, and a file of an older one is then brought up to date.
+VERSION = 1
 FORBID_DELETE = """
 CREATE TRIGGER IF NOT EXISTS no_delete BEFORE DELETE ON record
   BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
@@ -53,26 +56,26 @@ def connect(folder: Path) -> sqlite3.Connection:
     """Open the log of a folder, making it where there is none; readable by its owner alone.
 
     A transaction is on the disk when it is committed (``synchronous = FULL``).
+
+    Raises:
+        UnavailableError: a newer release made the file.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = folder / FILE_NAME
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # its -wal and -shm take over the mode
     connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
     try:
+        made_by = connection.execute("PRAGMA user_version").fetchone()[0]
+        if made_by > VERSION:
+            raise UnavailableError(f"the audit log {path} was made by a newer tumorseg: upgrade this one")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
-        if not _is_made(connection):
-            connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+        if made_by < VERSION:
+            connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
     except BaseException:
         connection.close()
         raise
     return connection
-
-
-def _is_made(connection: sqlite3.Connection) -> bool:
-    """Whether the last thing of the schema is there: a look needs no lock, so opening never waits for a writer."""
-    found = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'no_delete'").fetchone()
-    return bool(found[0])
 
 
 def newest(connection: sqlite3.Connection) -> tuple[int, str]:

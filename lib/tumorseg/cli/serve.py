@@ -71,6 +71,14 @@ def serve(
             "--insecure-http", help="Let others in over plain http, in a network where nobody listens who should not."
         ),
     ] = False,
+    log_format: Annotated[
+        str | None,
+        typer.Option(metavar="FORM", help="Log lines as text (for people) or json.", show_default="text"),
+    ] = None,
+    log_level: Annotated[
+        str | None,
+        typer.Option(metavar="LEVEL", help="What is logged: debug, info, warning or error.", show_default="info"),
+    ] = None,
 ) -> None:
     """Serve studies to 3D Slicer (MONAI Label extension) and to the OHIF viewer that comes with it.
 
@@ -105,6 +113,8 @@ def serve(
         "behind_proxy": behind_proxy,
         "allowed_hosts": allowed_host,
         "insecure_http": insecure_http or None,
+        "log_format": log_format,
+        "log_level": log_level,
     }
     run(AppConfig.parse(str(_sample_data()) if demo else str(studies), options))
 
