@@ -76,7 +76,7 @@ class LabelDesk:
     def versions(self, image: str, tag: str | None = None) -> list[Reviewed]:
         """Return every version of an image's labels with its state, newest first."""
         found = self.store.history.versions(self.source.entry(image).id, tag)
-        return self._with_states(found[::-1])
+        return self.with_states(found[::-1])
 
     def version(self, image: str, uid: str) -> LabelVersion:
         """Look a version of this image up; one of another image is as unknown as any other misspelling."""
@@ -88,7 +88,7 @@ class LabelDesk:
     def heads(self) -> dict[str, list[Reviewed]]:
         """Return image -> the newest version of each of its labels."""
         by_image: dict[str, list[Reviewed]] = {}
-        for reviewed in self._with_states(self.store.history.all_heads()):
+        for reviewed in self.with_states(self.store.history.all_heads()):
             by_image.setdefault(reviewed.version.image, []).append(reviewed)
         return by_image
 
@@ -148,7 +148,8 @@ class LabelDesk:
         except StorageError as error:
             logger.warning("the lease of %s is not ended: %s", image, error)
 
-    def _with_states(self, versions: list[LabelVersion]) -> list[Reviewed]:
+    def with_states(self, versions: list[LabelVersion]) -> list[Reviewed]:
+        """Return versions with the last verdict on each."""
         states = self.reviews.states(version.uid for version in versions)
         return [Reviewed(version, states[version.uid]) for version in versions]
 

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from tumorseg import __version__
-from tumorseg.cli import audit, user
+from tumorseg.cli import audit, labels, user
 from tumorseg.cli.backup import backup
 from tumorseg.cli.check import check
 from tumorseg.cli.evaluate import evaluate
@@ -64,3 +64,4 @@ for command in (predict, serve, evaluate, train, publish, models, check, export,
 app.command("import")(import_)  # the word itself is Python's
 app.add_typer(user.app, name="user")
 app.add_typer(audit.app, name="audit")
+app.add_typer(labels.app, name="labels")

@@ -151,7 +151,8 @@ function row(image, version) {
   const path = address(image, `/versions/${encodeURIComponent(version.uid)}`);
   const kinds = { label: "label", no_lesion: "no lesion", removed: "removed" };
   const file = version.kind === "removed" ? [] : [" ", make("a", { href: `${path}/file`, text: "file" })];
-  const made = [version.tool, version.model && `${version.model} ${version.model_version}`].filter(Boolean).join(", ");
+  const tool = version.tool.startsWith("Mozilla/") ? "a browser" : version.tool;
+  const made = [tool, version.model && `${version.model} ${version.model_version}`].filter(Boolean).join(", ");
   const state = make("td", {}, make("span", { className: `state ${version.state}`, text: version.state }), said(version.reviews));
   const cells = [
     make("td", { text: when(version.created) }),
