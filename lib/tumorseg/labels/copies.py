@@ -155,6 +155,7 @@ class Copies:
         version = self._adopt(connection, image, tag, path, state)
         if version is not None:
             new.append(version)
+            self.layout.describe(version)
             _record(connection, image, tag, name, version.seq, state)
             return True
         if force and state_of(path) == state:

@@ -35,7 +35,7 @@ KINDS = {
     "draft": "what a crash left of a file that was being written",
 }
 #: A save that is under way may look like a problem; one that is still there after this is one, s.
-_UNDER_WAY_S = 1.0
+_UNDER_WAY_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,9 @@ class Examination:
     def _check_rows(self) -> None:
         """Look whether the index knows every version that is kept beside it."""
         rows = {version.uid: version for version in self._versions()}
-        for path in self._history.version_files.files():
+        for path in list(self._history.version_files.files()):
+            if not path.exists():  # written anew under another name since
+                continue
             try:
                 version = from_file(path)
             except InputError as error:
@@ -126,6 +128,7 @@ class Examination:
             known = rows.get(version.uid) or self._row(version.uid)
             if known is None:
                 self._found("row_lost", version.uid, f"{path.name} is not in the index", partial(self._insert, version))
+                rows = {version.uid: version for version in self._versions()}
             elif known != version:
                 message = f"{path.name} is not what the index says"
                 self._found("row_differs", version.uid, message, partial(self._write_beside, known, path))

@@ -14,8 +14,8 @@ from tumorseg.errors import InputError
 from tumorseg.labels.database import Database
 from tumorseg.labels.history import LabelHistory
 from tumorseg.labels.layout import set_aside
-from tumorseg.labels.objects import flush_folder
-from tumorseg.labels.records import from_file, from_row, insert
+from tumorseg.labels.objects import flush_folder, write_durably
+from tumorseg.labels.records import as_json, from_file, from_row, insert
 from tumorseg.labels.tables import MIGRATIONS
 from tumorseg.labels.types import LabelVersion
 
@@ -42,8 +42,21 @@ def rebuild_index(history: LabelHistory) -> str:
         kept.chmod(0o600)
     os.replace(draft, path)
     flush_folder(path.parent)
+    _write_moved(history)
     also = f" and {others} rows of other tables" if others else ""
     return f"made again with {len(versions)} versions{also}"
+
+
+def _write_moved(history: LabelHistory) -> None:
+    """Write the files anew of versions that got another place in the order."""
+    rows = {row["uid"]: from_row(row) for row in history.database.rows("SELECT * FROM versions")}
+    for path in list(history.version_files.files()):
+        with suppress(InputError):
+            version = rows[from_file(path).uid]
+            target = history.version_files.path(version)
+            if path != target:
+                write_durably(target, as_json(version))
+                path.unlink()
 
 
 def _from_files(history: LabelHistory) -> dict[str, LabelVersion]:
