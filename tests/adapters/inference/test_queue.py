@@ -301,8 +301,9 @@ def test_stopping_finishes_what_waits_and_takes_nothing_new(make: Make, gate: th
 
 def test_stopping_gives_up_what_takes_too_long(make: Make, gate: threading.Event) -> None:
     queue, first = make(), Probe("first", gate=gate)
-    tickets = [queue.submit(first, None), queue.submit(Probe("second"), None)]
+    tickets = [queue.submit(first, None)]
     assert first.started.wait(PATIENCE_S)
+    tickets.append(queue.submit(Probe("second"), None))
     queue.close(0.1)
     for ticket in tickets:
         with pytest.raises(UnavailableError, match="stopping"):

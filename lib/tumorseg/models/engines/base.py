@@ -122,7 +122,8 @@ class SliceEngine(ABC):
         """
         for look in looks:
             look.restart()
-        self.run(_items(looks), lambda item, probability, rung: item[0].keep(item[1], probability, rung))
+        by_size = sorted(looks, key=lambda look: look.shape)  # slices of one size can be stacked
+        self.run(_items(by_size), lambda item, probability, rung: item[0].keep(item[1], probability, rung))
 
     def _alone(self, look: Look) -> NDArray[np.float32]:
         self.look([look])
