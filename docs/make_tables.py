@@ -1,11 +1,11 @@
-"""Fill the measured tables of README.md and docs/ from what the commands wrote. No figure is typed by hand.
+"""Fill the tables of README.md and docs/ from what the commands wrote. No figure is typed by hand.
 
 usage: python docs/make_tables.py [--check]
 
 A table stands between ``<!-- table:NAME -->`` and ``<!-- /table:NAME -->``. Sources: the model cards beside the weights
 (`tumorseg publish` writes them), the lines for each picture and patient in ``docs/results`` (`make evaluate` writes
-them) and ``benchmarks/results/serving.json`` (`make benchmark`). With ``--check`` nothing is written, and the exit code
-is 1 where a table is not what its source says.
+them), ``benchmarks/results/serving.json`` (`make benchmark`), and the rules that the server's addresses carry. With
+``--check`` nothing is written, and the exit code is 1 where a table is not what its source says.
 """
 
 from __future__ import annotations
@@ -122,12 +122,30 @@ def markdown(head: Row, rows: list[Row], text: int = 1) -> str:
     return "".join(f"| {' | '.join(row)} |\n" for row in (head, rule, *rows))
 
 
+def rules() -> str:
+    """Who may use which address, as the addresses themselves say it."""
+    from tempfile import TemporaryDirectory
+
+    from tumorseg.config import AppConfig
+    from tumorseg.server.app import create_app
+    from tumorseg.server.rules_table import table
+
+    with TemporaryDirectory() as scratch:
+        conf = {"cache": scratch, "state": scratch, "labels": scratch}
+        app = create_app(AppConfig.parse(ROOT / "sample_data" / "lgg_dicom", conf, environ={}))
+        rows = table(app.routes)
+        app.state.workplace.close()
+    lines = ["| least role | in the audit log as | addresses |", "|---|---|---|"]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)]) + "\n"
+
+
 TABLES = {
     "accuracy": accuracy,
     "systems": systems,
     "systems_short": systems_short,
     "sources": sources,
     "speed": speed,
+    "rules": rules,
 }
 
 if __name__ == "__main__":

@@ -167,7 +167,9 @@ def test_the_last_administrator_stays_unless_said_so(users: Users) -> None:
     assert users.all() == []
 
 
-@pytest.mark.parametrize("name", ["", "../ann", "a/b", "ann smith", "-ann", "local", "LOCAL", "a" * 65, "änn", "a\n"])
+@pytest.mark.parametrize(
+    "name", ["", "../ann", "a/b", "ann smith", "-ann", "local", "LOCAL", "consensus", "unknown", "a" * 65, "änn", "a\n"]
+)
 def test_names_are_plain(users: Users, name: str) -> None:
     with pytest.raises(InputError, match="expected a name"):
         users.add(name, Role.VIEWER)

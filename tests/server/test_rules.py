@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from fastapi import Depends, FastAPI
@@ -17,18 +15,7 @@ from tumorseg.access.types import Role
 from tumorseg.server import errors
 from tumorseg.server.app import create_app
 from tumorseg.server.rules import enforced, rule, rule_of
-
-
-def endpoints(routes: list[Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield (address, endpoint) of every route, also of those in included routers."""
-    for route in routes:
-        inner = getattr(route, "original_router", None) or getattr(route, "router", None)
-        if hasattr(route, "endpoint"):
-            yield prefix + route.path, route.endpoint
-        elif inner is not None:
-            yield from endpoints(inner.routes, prefix)
-        else:
-            raise AssertionError(f"{route!r} is neither a route nor a router: teach this test what it is")
+from tumorseg.server.rules_table import addresses, table
 
 
 @pytest.mark.parametrize("kind", ["files", "dicom", "address"])
@@ -40,9 +27,9 @@ def test_every_route_says_who_may_use_it(kind: str, tmp_path: Path) -> None:
         write_dicom_series(tmp_path / "studies", GRIDS["axial"], sample(GRIDS["axial"]), SeriesDescription="FLAIR")
     else:
         studies = "http://127.0.0.1:9/dicom-web"
-    found = list(endpoints(create_app(config_for(studies, tmp_path)).routes))
+    found = list(addresses(create_app(config_for(studies, tmp_path)).routes))
     assert len(found) > 25
-    assert [path for path, endpoint in found if rule_of(endpoint) is None] == []
+    assert [path for _, path, endpoint in found if rule_of(endpoint) is None] == []
 
 
 def test_a_route_without_a_rule_is_closed(tmp_path: Path) -> None:
@@ -81,3 +68,15 @@ def test_without_the_middleware_nobody_is_known() -> None:
 
     app.state.workplace = SimpleNamespace(config=config_for("http://127.0.0.1:9/", Path("none")))
     assert TestClient(app).get("/bare").status_code == 401
+
+
+def test_the_table_of_the_docs_names_every_address(tmp_path: Path) -> None:
+    write_dicom_series(tmp_path / "studies", GRIDS["axial"], sample(GRIDS["axial"]), SeriesDescription="FLAIR")
+    rows = table(create_app(config_for(tmp_path / "studies", tmp_path)).routes)
+    named = {address: (role, action) for role, action, listed in rows for address in listed.split(", ")}
+    assert named["`PUT /datastore/label`"] == ("annotator", "`label.save`")
+    assert named["`GET /proxy/dicom/…`"][0] == "viewer"
+    assert named["`POST /auth/token`"] == ("everybody", "")
+    assert [role for role, _, _ in rows] == sorted(
+        (role for role, _, _ in rows), key=["everybody", *(role.title for role in Role)].index
+    )

@@ -51,10 +51,12 @@ class Principal:
     how: str
 
 
+#: Names that labels keep for something else than a person.
+RESERVED = frozenset({"local", "consensus", "unknown"})
 #: Who works at a server that only this computer can reach and that asks for no sign-in.
 LOCAL = Principal("local", Role.ADMIN, "loopback")
 
 
 def is_name(text: str) -> bool:
     """Tell whether somebody may be called so."""
-    return bool(_NAME.fullmatch(text)) and text.lower() != LOCAL.name
+    return bool(_NAME.fullmatch(text)) and text.lower() not in RESERVED

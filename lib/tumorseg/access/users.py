@@ -12,7 +12,7 @@ from pathlib import Path
 from tumorseg.access import secret
 from tumorseg.access.database import Database
 from tumorseg.access.passwords import hash_password
-from tumorseg.access.types import Role, is_name
+from tumorseg.access.types import RESERVED, Role, is_name
 from tumorseg.errors import InputError, NotFoundError
 
 _USED_EVERY_S = 3600
@@ -96,7 +96,7 @@ class Users:
         if not is_name(name):
             raise InputError(
                 f"expected a name of up to 64 letters, digits and . _ @ + - that begins with a letter or digit and is "
-                f"not 'local', got {name[:64]!r}"
+                f"none of {', '.join(sorted(RESERVED))}, got {name[:64]!r}"
             )
         kept = None if password is None else hash_password(password)
         try:

@@ -47,7 +47,7 @@ def listing(place: Place, output: Listing = Listing.stats) -> Any:
 
 @router.put("/", include_in_schema=False)
 @router.put("/image", summary="Add an image to a folder of files")
-@rule(Role.ADMIN, "image.add")
+@rule(Role.ANNOTATOR, "image.add")
 def add_image(place: Place, file: UploadFile, image: str = "", params: Annotated[str, Form()] = "{}") -> dict[str, str]:
     """Keep a new image under the id ``image``; one that is there already is no error if it is the same."""
     said = json_object(params, "params")
