@@ -137,7 +137,8 @@ class Database:
         known: Connection | None = getattr(self._local, "connection", None)
         if known is not None:
             now = (0, 0, 0) if known.in_transaction else self._identity()
-            if known.in_transaction or known.identity == now:
+            # One of a read-only disk is not used again: it sees no change, and the disk may be writable by now.
+            if known.in_transaction or (known.identity == now and not known.read_only):
                 return known
             self._refuse_a_log_of_before(known, now)
             known.close()
@@ -243,6 +244,10 @@ class Database:
             )
 
     def _gone(self) -> StorageError:
+        try:
+            self._may_create()  # knows whether the labels themselves are there
+        except StorageError as error:
+            return error
         return StorageError(
             f"the label index {self.path} was there and is gone: put its folder back or restore a backup"
         )

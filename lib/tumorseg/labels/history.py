@@ -205,6 +205,8 @@ class LabelHistory:
             yield
             return
         with spoken(self.folder):
+            if not alone:
+                self.database.is_there()  # a folder that is gone is not begun anew: it may come back
             self.folder.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o666)
         try:
