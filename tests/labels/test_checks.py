@@ -214,7 +214,10 @@ def test_segments_that_do_not_fit_their_voxels(segments: Any, said: str, tmp_pat
     [
         ([{"name": "a", "idx": 1}, {"name": "a", "idx": 2}], "again"),
         ([{"name": "a", "idx": 1}, {"name": "b", "idx": 1}], "both|choose one"),
-        ([{"name": " ", "idx": 1}], "empty"),
+        ([{"name": " ", "idx": 1}], "printable"),
+        ([{"name": "a\0b", "idx": 1}], "printable"),
+        ([{"name": {"a": 1}, "idx": 1}], "printable"),
+        ([{"name": "a" * 300, "idx": 1}], "1 to 256"),
         ([{"name": "a", "idx": -1}], "0..65535"),
         ([{"name": "a", "idx": 65536}], "0..65535"),
         ([{"name": "a", "idx": True}], "whole number"),

@@ -11,6 +11,8 @@ from tumorseg.labels.files import LARGEST_VALUE, Segment
 #: Segments that panels keep beside the classes; Slicer's saves them along and does not name them.
 HELPERS = frozenset({"background", "foreground_scribbles", "background_scribbles"})
 
+#: Characters of a class's name.
+LONGEST_NAME = 256
 #: value -> class name.
 Names = dict[int, str]
 
@@ -30,13 +32,20 @@ def said_names(info: Mapping[str, Any]) -> Names:
     for item in said:
         if not isinstance(item, Mapping) or "name" not in item:
             raise InputError(f'expected label_info as [{{"name": …, "idx": …}}], got {item!r:.80} in it')
-        name, value = str(item["name"]).strip(), _value(item.get("idx"))
-        if not name or name in names.values():
-            raise InputError(f"expected every class of label_info once and named, got {name!r} again or empty")
+        name, value = _name(item["name"]), _value(item.get("idx"))
+        if name in names.values():
+            raise InputError(f"expected every class of label_info once, got {name!r:.40} again")
         if value in names:
             raise InputError(f"label_info gives value {value} to {names[value]!r} and to {name!r}: choose one")
         names[value] = name
     return names
+
+
+def _name(said: Any) -> str:
+    name = said.strip() if isinstance(said, str) else ""
+    if not name.isprintable() or not 0 < len(name) <= LONGEST_NAME:
+        raise InputError(f"expected a name of 1 to {LONGEST_NAME} printable characters in label_info, got {said!r:.40}")
+    return name
 
 
 def _value(said: Any) -> int:
