@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from unittest import mock
@@ -53,7 +53,8 @@ class ThresholdModel:
         seen = chosen.voxels[0]
         if not np.isfinite(seen).all():
             raise InputError("expected finite voxels, got NaN or infinity: repair the image first")
-        time.sleep(self.pause)
+        if self.pause:
+            time.sleep(self.pause)
         mask = (seen >= self.threshold).astype(np.uint8)
         if progress is not None:
             progress(mask.shape[0], mask.shape[0])
@@ -74,6 +75,26 @@ def build_bright(weights: Path | str | None = None, device: str = "auto") -> Thr
 def build_slow(weights: Path | str | None = None, device: str = "auto") -> ThresholdModel:
     """Like :func:`build_threshold`, but an inference takes two seconds."""
     return ThresholdModel(pause=2.0, name="slow")
+
+
+@dataclass(frozen=True)
+class SteppingModel(ThresholdModel):
+    """The same in as many steps as there are slices, a moment for each: what a slow network is like to a queue."""
+
+    def predict(self, image: StudyImage, *, progress: Progress | None = None) -> Prediction:
+        """Say after every step that it is done."""
+        count = image.voxels.shape[1]
+        for k in range(count):
+            if self.pause:
+            time.sleep(self.pause)
+            if progress is not None:
+                progress(k + 1, count)
+        return replace(super().predict(image), model=self.name)
+
+
+def build_steps(weights: Path | str | None = None, device: str = "auto") -> SteppingModel:
+    """A tenth of a second for each slice."""
+    return SteppingModel(pause=0.1, name="steps")
 
 
 @dataclass(frozen=True)
