@@ -85,7 +85,6 @@ class SteppingModel(ThresholdModel):
         """Say after every step that it is done."""
         count = image.voxels.shape[1]
         for k in range(count):
-            if self.pause:
             time.sleep(self.pause)
             if progress is not None:
                 progress(k + 1, count)
