@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tumorseg.errors import NotFoundError
 
 if TYPE_CHECKING:
+    from tumorseg.active_learning.types import Strategy
     from tumorseg.models.base import Model
     from tumorseg.models.classifier import SliceClassifier
 
@@ -51,6 +52,24 @@ ANNOTATIONS: dict[str, str] = {
     "via": "tumorseg.annotations.formats:VIA",
 }
 
+#: name -> "module:factory"; a factory takes nothing and returns a tumorseg.active_learning.types.Strategy.
+STRATEGIES: dict[str, str] = {
+    "random": "tumorseg.active_learning.strategies.random:build",
+    "foreground_random": "tumorseg.active_learning.strategies.foreground_random:build",
+    "strided": "tumorseg.active_learning.strategies.strided:build",
+    "in_order": "tumorseg.active_learning.strategies.in_order:build",
+    "entropy": "tumorseg.active_learning.strategies.entropy:build",
+    "margin": "tumorseg.active_learning.strategies.margin:build",
+    "bald": "tumorseg.active_learning.strategies.bald:build",
+    "tta": "tumorseg.active_learning.strategies.tta:build",
+    "coreset": "tumorseg.active_learning.strategies.coreset:build",
+    "typiclust": "tumorseg.active_learning.strategies.typiclust:build",
+    "clasp_pe": "tumorseg.active_learning.strategies.clasp_pe:build",
+    "hybrid": "tumorseg.active_learning.strategies.hybrid:build",
+    "detection_score": "tumorseg.active_learning.strategies.detection_score:build",
+    "localisation": "tumorseg.active_learning.strategies.localisation:build",
+}
+
 #: name -> "module:function"; a function takes a tumorseg.metrics.pair.Pair and returns a number, NaN where undefined.
 METRICS: dict[str, str] = {
     "dice": "tumorseg.metrics.overlap:dice",
@@ -83,3 +102,9 @@ def load_classifier(name: str, *, weights: Any = None, device: str = "auto") -> 
     factory = resolve(CLASSIFIERS, "classifier", name)
     classifier: SliceClassifier = factory(weights=weights, device=device)
     return classifier
+
+
+def load_strategy(name: str) -> Strategy:
+    """Build the way of choosing what is labelled next that is called ``name``."""
+    strategy: Strategy = resolve(STRATEGIES, "strategy", name)()
+    return strategy

@@ -24,6 +24,7 @@ from tumorseg.cli.models import models
 from tumorseg.cli.predict import predict
 from tumorseg.cli.publish import publish
 from tumorseg.cli.serve import serve
+from tumorseg.cli.simulate import simulate
 from tumorseg.cli.train import train
 
 app = typer.Typer(
@@ -59,7 +60,7 @@ def _main(
     """
 
 
-for command in (predict, serve, evaluate, train, publish, models, check, export, fsck, backup):
+for command in (predict, serve, evaluate, train, simulate, publish, models, check, export, fsck, backup):
     app.command()(command)
 app.command("import")(import_)  # the word itself is Python's
 app.add_typer(user.app, name="user")

@@ -1,0 +1,1 @@
+"""What to label next, whether it still pays, and a simulation that tells which way of choosing is best."""

@@ -1,0 +1,86 @@
+"""What is done is kept: one small file for each strategy, seed and round, so that a stopped simulation goes on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tumorseg.active_learning.simulation.settings import Settings
+from tumorseg.errors import InputError
+from tumorseg.io.files import write_atomically
+
+SETTINGS = "settings.json"
+#: A slice, by patient and index; a case has the index -1.
+Item = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One round of one trajectory.
+
+    Attributes:
+        patients: that have at least one labelled slice.
+        slices: that are labelled.
+        units: that were chosen so far, the start included.
+        dice: of each held-out patient.
+        chosen: what was labelled after this round, for the next one; empty after the last.
+        seconds: that the round took.
+    """
+
+    patients: int
+    slices: int
+    units: int
+    dice: Mapping[str, float]
+    chosen: tuple[Item, ...]
+    seconds: float
+
+
+class Records:
+    """The files of one simulation.
+
+    Args:
+        folder: is made where it is not there.
+        settings: a folder with results of others is refused.
+        data: which data it is.
+
+    Raises:
+        InputError: the folder holds results of other settings or data.
+    """
+
+    def __init__(self, folder: Path, settings: Settings, data: str) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        mine = {**settings.as_dict(), "data": data, "fingerprint": settings.fingerprint(data)}
+        path = folder / SETTINGS
+        if path.exists():
+            there = json.loads(path.read_text())
+            if there.get("fingerprint") != mine["fingerprint"]:
+                differ = [f"{n}: {there.get(n)!r}, now {v!r}" for n, v in mine.items() if there.get(n) != v]
+                raise InputError(
+                    f"{folder} holds a simulation of other settings ({'; '.join(differ)}): name another --out"
+                )
+            return
+        write_atomically(path, (json.dumps(mine, indent=1) + "\n").encode())
+
+    def get(self, strategy: str, seed: int, round_: int) -> Record | None:
+        """Return a stored round, None where it is not done."""
+        path = self._path(strategy, seed, round_)
+        if not path.exists():
+            return None
+        stored = json.loads(path.read_text())
+        return Record(**{**stored, "chosen": tuple((group, index) for group, index in stored["chosen"])})
+
+    def put(self, strategy: str, seed: int, round_: int, record: Record) -> None:
+        """Keep a round."""
+        path = self._path(strategy, seed, round_)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, (json.dumps(asdict(record)) + "\n").encode())
+
+    def has(self, strategy: str, seed: int, round_: int) -> bool:
+        """Whether a round is stored."""
+        return self._path(strategy, seed, round_).exists()
+
+    def _path(self, strategy: str, seed: int, round_: int) -> Path:
+        return self.folder / strategy / f"seed-{seed}" / f"round-{round_:02d}.json"
