@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -19,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
+from fastapi import FastAPI
 from numpy.typing import NDArray
 from starlette.testclient import TestClient
 
@@ -37,6 +40,7 @@ EXTRA_MODELS = ",".join(
         "slow": "slow",
         "blobs": "blobs",
         "picture_blobs": "picture_blobs",
+        "steps": "steps",
     }.items()
 )
 #: The form that OHIF's panel sends with every auto-segmentation.
@@ -76,8 +80,36 @@ def in_process(config: AppConfig) -> Iterator[TestClient]:
 
 
 @contextmanager
+def here(config: AppConfig) -> Iterator[tuple[FastAPI, str]]:
+    """Run the real application behind a real port in a thread of this process; give both, the address last."""
+    import uvicorn
+
+    from tumorseg.server.app import create_app
+
+    app = create_app(config)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5))
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        try:
+            address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            _wait_for(f"{address}/info/")
+            yield app, address
+        finally:
+            server.should_exit = True
+            thread.join(30)
+
+
+@contextmanager
 def live(studies: Path, scratch: Path, **conf: Any) -> Iterator[str]:
     """Run ``tumorseg``'s server in a process of its own on a free port and give its address."""
+    with launched(studies, scratch, **conf) as (address, _):
+        yield address
+
+
+@contextmanager
+def launched(studies: Path, scratch: Path, **conf: Any) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Do the same and give the process too."""
     given = {"models": "threshold", "extra_models": EXTRA_MODELS, "cache": str(scratch / "cache"), **conf}
     given.setdefault("state", str(scratch / "state"))
     environment = {
@@ -92,7 +124,7 @@ def live(studies: Path, scratch: Path, **conf: Any) -> Iterator[str]:
             assert process.stdout is not None
             address = next(line.split()[-1] for line in process.stdout if "3D Slicer" in line)
             _wait_for(f"{address}/info/")
-            yield address
+            yield address, process
         finally:
             process.terminate()
             process.wait(30)
@@ -107,7 +139,7 @@ def _wait_for(url: str) -> None:
             with urllib.request.urlopen(url, timeout=START_TIMEOUT_S, context=anybody):
                 return
         except urllib.error.HTTPError as error:
-            if error.code == 401:
+            if error.code in (401, 403):
                 return
             time.sleep(0.2)
         except OSError:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from tumorseg.adapters.files import fingerprint
 from tumorseg.adapters.images import ImageCache
 from tumorseg.adapters.inference.answer import detection_options
+from tumorseg.adapters.inference.board import stopping
 from tumorseg.adapters.inference.queue import InferenceQueue
 from tumorseg.adapters.inference.subject import Subject
 from tumorseg.adapters.inference.task import ModelTask
@@ -134,13 +135,15 @@ class Engine:
 
     async def _through_the_door(self, look: Callable[[], T]) -> T:
         """Do in a thread what may wait for a disk."""
-        if self.queue.closing or not self._at_the_door.acquire(blocking=False):
+        if self.queue.closing:
+            raise stopping()
+        if not self._at_the_door.acquire(blocking=False):
             raise UnavailableError("too many requests at once: try again", retry_after=self.queue.retry_after())
         try:
             looking = self._door.submit(look)
         except RuntimeError:
             self._at_the_door.release()
-            raise UnavailableError("the server is stopping: send this again when it is back") from None
+            raise stopping() from None
         looking.add_done_callback(lambda _: self._at_the_door.release())
         waiting = asyncio.wrap_future(looking)
         try:

@@ -15,6 +15,7 @@ from tumorseg.errors import UnavailableError
 FIRST_GUESS_S, SOONEST_S, LATEST_S = 5.0, 1, 60
 #: How much the newest job counts in the mean of their seconds.
 _NEWEST = 0.2
+# States in which a job takes up room.
 _WAIT = (State.WAITING, State.READING, State.READY)
 
 
@@ -148,7 +149,7 @@ class Board:
     def _refusal(self, *, joins: bool) -> UnavailableError | None:
         """Say why a request cannot be taken, None where it can."""
         if self.closing:
-            return UnavailableError("the server is stopping: send this again when it is back", retry_after=SOONEST_S)
+            return stopping()
         waiting = sum(job.state in _WAIT for job in self.jobs)
         room = self._capacity + (waiting == len(self.jobs))  # one more while the device has nothing to do
         if joins or waiting < room:
@@ -168,3 +169,8 @@ class Board:
         """Let nobody join a job any more."""
         if job.key is not None and self._by_key.get(job.key) is job:
             del self._by_key[job.key]
+
+
+def stopping() -> UnavailableError:
+    """Say that nothing new is taken, and what was taken is given up."""
+    return UnavailableError("the server is stopping: send this again when it is back", retry_after=SOONEST_S)

@@ -31,10 +31,9 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from tumorseg.adapters.inference.board import Board
+from tumorseg.adapters.inference.board import Board, stopping
 from tumorseg.adapters.inference.job import Job, State, Task, Ticket
 from tumorseg.adapters.inference.report import JobReport, QueueStats
-from tumorseg.errors import UnavailableError
 from tumorseg.models.engines.priority import step_back
 
 logger = logging.getLogger(__name__)
@@ -118,7 +117,7 @@ class InferenceQueue:
         with self._changed:
             left = [ticket for job in self._board.jobs for ticket in job.tickets]
         for ticket in left:
-            ticket.deliver(error=UnavailableError("the server is stopping: send this again when it is back"))
+            ticket.deliver(error=stopping())
             self._leave(ticket)
         with self._changed:
             self._stopped = True
