@@ -36,6 +36,14 @@ def test_the_first_of_the_named_models_is_the_default(tmp_path: Path) -> None:
     assert config.known_models["mine"] == "package.module:build"
 
 
+def test_people_and_proxies(tmp_path: Path) -> None:
+    conf = {"oidc_roles": "a=b=viewer, doctors=admin", "behind_proxy": "10.0.0.1,10.1.0.0/16,::1", "auth": "required"}
+    config = AppConfig.parse(tmp_path, conf, {"TUMORSEG_STATE": str(tmp_path / "state")})
+    assert config.oidc_roles == {"a=b": "viewer", "doctors": "admin"}
+    assert config.behind_proxy == ("10.0.0.1", "10.1.0.0/16", "::1")
+    assert config.state == tmp_path / "state"
+
+
 def test_an_address_is_remote() -> None:
     config = AppConfig.parse("http://127.0.0.1:8042/dicom-web/", {}, {})
     assert config.is_remote
@@ -52,6 +60,14 @@ def test_an_address_is_remote() -> None:
         ({"extra_models": "mine"}, "name=module:factory"),
         ({"image_cache_mb": "-1"}, "negative"),
         ({"device": " "}, "device"),
+        ({"auth": "perhaps"}, "auto, required, off"),
+        ({"signin_hours": "0"}, "signin_hours"),
+        ({"tls_cert": "server.pem"}, "together"),
+        ({"oidc_issuer": "https://sso.example.org"}, "together"),
+        ({"oidc_roles": "doctors"}, "value=role"),
+        ({"behind_proxy": "*"}, "address or a network"),
+        ({"behind_proxy": "proxy.example.org"}, "address or a network"),
+        ({"behind_proxy": "10.0.0.1, 0.0.0.0/0"}, "everybody"),
         ({"label_classes": "tumor,tumor=2"}, "every class once"),
         ({"label_classes": "tumor=one"}, "label_classes"),
         ({"label_classes": "tumor=1,cyst=1"}, "value of its own"),

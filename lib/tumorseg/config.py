@@ -7,6 +7,7 @@ then the environment, then the default. A request never reaches this module.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -171,6 +172,8 @@ class AppConfig:
             raise InputError(f"expected signin_hours of at least 1, got {self.signin_hours}")
         if (self.tls_cert is None) != (self.tls_key is None):
             raise InputError("expected tls_cert and tls_key together, got one of them")
+        for proxy in self.behind_proxy:
+            _check_proxy(proxy)
         if bool(self.oidc_issuer) != bool(self.oidc_audience):
             raise InputError("expected oidc_issuer and oidc_audience together, got one of them")
 
@@ -214,6 +217,18 @@ class AppConfig:
         if "://" not in address:
             address = str(Path(address).expanduser().resolve()) if address else ""
         return cls(studies=address.rstrip("/") or address, **values)
+
+
+def _check_proxy(text: str) -> None:
+    """Take addresses and networks: a name would never match, and believing everybody is believing nobody."""
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise InputError(
+            f"expected behind_proxy to be an address or a network such as 10.1.2.1, got {text!r}"
+        ) from None
+    if network.prefixlen == 0:
+        raise InputError(f"behind_proxy {text} would believe everybody: name the proxy's own address")
 
 
 def _parsed(key: str, parser: Callable[[Any], Any], value: Any) -> Any:

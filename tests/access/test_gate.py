@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -163,3 +165,35 @@ def test_a_provider_that_is_down_keeps_no_user_of_ours_out(tmp_path: Path, idp: 
 def test_settings_of_a_provider_that_cannot_be_used(tmp_path: Path, conf: dict[str, str], message: str) -> None:
     with pytest.raises(InputError, match=message):
         access(tmp_path, **{"oidc_issuer": "https://idp.example.org", "oidc_audience": "tumorseg", **conf})
+
+
+def test_a_flood_of_sign_ins_holds_no_more_than_a_few_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    token_of(tmp_path / "state", "ann", Role.VIEWER, PASSWORD)
+    gate = access(tmp_path)
+    inside, go = threading.Semaphore(0), threading.Event()
+
+    def slow(*_: object) -> bool:
+        inside.release()
+        go.wait(30)
+        return True
+
+    monkeypatch.setattr("tumorseg.access.gate.is_password", slow)
+    with ThreadPoolExecutor(8) as pool:
+        running = [pool.submit(gate.sign_in, "ann", PASSWORD, f"10.0.0.{number}") for number in range(8)]
+        for _ in running:
+            assert inside.acquire(timeout=30)
+        with pytest.raises(UnavailableError, match="many people") as caught:
+            gate.sign_in("ann", PASSWORD, HERE)
+        go.set()
+        assert all(one.result().who.name == "ann" for one in running)
+    assert caught.value.retry_after == 1
+    assert gate.sign_in("ann", PASSWORD, HERE).who.name == "ann"
+
+
+def test_the_first_use_of_a_token_in_an_hour_is_kept_but_not_in_the_event_loop(tmp_path: Path) -> None:
+    token = token_of(tmp_path / "state", "ann", Role.VIEWER)
+    gate = access(tmp_path)
+    assert gate.is_slow(token)
+    assert gate.identify(token, None) is not None
+    assert gate.users.tokens("ann")[0].used is not None
+    assert not gate.is_slow(token)

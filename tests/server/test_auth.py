@@ -84,7 +84,8 @@ def test_signing_in_as_the_client_does(client: TestClient) -> None:
     me = client.get("/auth/token/valid", headers=bearer(said["access_token"])).json()
     assert me == {"username": "ann", "email": None, "name": "ann", "roles": ["viewer", "annotator"]}
     assert client.get("/info/", headers=bearer(said["access_token"])).status_code == 200
-    assert [(who, action, status) for who, _, action, status, _ in records(client)] == [("ann", "signin", 200)]
+    signs = [(who, status) for who, _, action, status, _ in records(client) if action == "signin"]
+    assert signs == [("ann", 200)]
 
 
 @pytest.mark.parametrize(
@@ -146,7 +147,8 @@ def test_unknown_name_and_wrong_password_get_the_same_answer(client: TestClient)
     names = {name.lower() for name in answers[0].headers} - {"x-request-id"}
     assert names == {name.lower() for name in answers[1].headers} - {"x-request-id"}
     # A name that is nobody's may be a password typed in the wrong place.
-    assert [(who, status) for who, _, _, status, _ in records(client)] == [("ann", 401), ("(unknown)", 401)]
+    signs = [(who, status) for who, _, action, status, _ in records(client) if action == "signin"]
+    assert signs == [("ann", 401), ("(unknown)", 401)]
 
 
 def test_guessing_is_told_when_to_come_back(client: TestClient) -> None:

@@ -240,3 +240,17 @@ def test_only_the_trusted_proxy_speaks_for_others(studies: Path, tmp_path: Path)
             assert answer.status == 200
             assert (answer.getheader("Strict-Transport-Security") is not None) is believed
             connection.close()
+
+
+def test_nobody_gets_round_the_proxy_by_plain_http(studies: Path, tmp_path: Path) -> None:
+    token = token_of(tmp_path / "state", "ann", Role.VIEWER)
+    signed = {"Authorization": f"Bearer {token}"}
+    with live(studies, tmp_path, host="0.0.0.0", behind_proxy="10.0.0.1") as address:
+        for headers in (signed, {**signed, "X-Forwarded-Proto": "https"}):
+            status, said = ask(address, headers=headers)
+            assert status == 403
+            assert "https" in said["detail"]
+        assert ask(address, "/healthz")[0] == 200
+    with live(studies, tmp_path, host="0.0.0.0", behind_proxy="127.0.0.1") as address:
+        assert ask(address, headers=signed)[0] == 403
+        assert ask(address, headers={**signed, "X-Forwarded-Proto": "https"})[0] == 200

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hmac
 import logging
+import threading
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,13 +19,15 @@ from tumorseg.access.provider import Provider
 from tumorseg.access.sign_ins import SignIns
 from tumorseg.access.throttle import Throttle
 from tumorseg.access.types import LOCAL, Principal, Role
-from tumorseg.access.users import User, Users
+from tumorseg.access.users import USED_EVERY_S, Token, User, Users
 from tumorseg.errors import InputError, UnavailableError
 
 if TYPE_CHECKING:
     from tumorseg.config import AppConfig
 
 logger = logging.getLogger(__name__)
+#: Sign-ins that are looked at at the same time: each holds a thread, for as long as the provider takes.
+_AT_ONCE = 8
 WRONG = "user name or password is wrong"
 
 
@@ -59,6 +63,8 @@ class Access:
         self.throttle, self.downloads = Throttle(), Downloads()
         self.verifier = _verifier(config)
         self.client_id = config.oidc_client_id or config.oidc_audience
+        self._places = threading.BoundedSemaphore(_AT_ONCE)
+        self._noted: dict[str, float] = {}
         self._lasts_s = config.signin_hours * 3600
         self._off = config.auth == "off" and not exposed
         self._required = not self._off and (config.auth == "required" or exposed or self.verifier is not None)
@@ -71,7 +77,10 @@ class Access:
         return self._required
 
     def is_slow(self, bearer: str) -> bool:
-        """Tell whether looking at a token may need the provider: not to be done in the event loop."""
+        """Tell whether a token may need the provider or a write to the disk: not to be done in the event loop."""
+        prefix = secret.prefix_of(bearer)
+        if prefix is not None:
+            return time.monotonic() > self._noted.get(prefix, float("-inf")) + USED_EVERY_S
         return _is_jwt(bearer) and self.verifier is not None and self.verifier.remembered(bearer) is None
 
     def identify(self, bearer: str | None, cookie: str | None) -> Principal | None:
@@ -105,8 +114,16 @@ class Access:
             UnauthenticatedError: both are not known together; it is not said which is wrong.
             ThrottledError: too many tries failed.
             ForbiddenError: the provider knows them, but gives no role here.
-            UnavailableError: the users or the provider cannot be asked.
+            UnavailableError: the users or the provider cannot be asked, or many others sign in.
         """
+        if not self._places.acquire(blocking=False):
+            raise UnavailableError("many people sign in at the moment: try again", retry_after=1)
+        try:
+            return self._sign_in(name, password, address, providers_token)
+        finally:
+            self._places.release()
+
+    def _sign_in(self, name: str, password: str, address: str, providers_token: bool) -> SignedIn:
         self.throttle.begin(name, address)
         try:
             signed = self._checked(name, password, providers_token)
@@ -133,11 +150,18 @@ class Access:
         found = self.users.by_token(text)
         if found is None:
             raise UnauthenticatedError("the token does not count (any more): sign in again")
+        self._note_use(found[1])
+        return Principal(found[0].name, found[0].role, "token")
+
+    def _note_use(self, token: Token) -> None:
+        """Keep that a token was used, once an hour; where that cannot be kept it counts all the same."""
+        if time.monotonic() <= self._noted.get(token.prefix, float("-inf")) + USED_EVERY_S:
+            return
+        self._noted[token.prefix] = time.monotonic()
         try:
-            self.users.note_use(found[1])
+            self.users.note_use(token)
         except UnavailableError as error:
             logger.warning("when a token was used was not kept: %s", error)
-        return Principal(found[0].name, found[0].role, "token")
 
     def _by_users(self, user: User | None, name: str, password: str) -> SignedIn:
         """Check a password or a personal token; every way to be wrong takes as long and says the same."""

@@ -15,7 +15,8 @@ from tumorseg.access.passwords import hash_password
 from tumorseg.access.types import RESERVED, Role, is_name
 from tumorseg.errors import InputError, NotFoundError
 
-_USED_EVERY_S = 3600
+#: How exactly it is kept when a token was used.
+USED_EVERY_S = 3600
 
 
 @dataclass(frozen=True)
@@ -190,7 +191,7 @@ class Users:
 
     def note_use(self, token: Token) -> None:
         """Keep when a token was used; once an hour is enough."""
-        if token.used is None or token.used + _USED_EVERY_S <= self.now():
+        if token.used is None or token.used + USED_EVERY_S <= self.now():
             with self.database.transaction() as change:
                 change.execute("UPDATE tokens SET used = ? WHERE id = ?", (self.now(), token.id))
 

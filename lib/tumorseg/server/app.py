@@ -91,7 +91,7 @@ def create_app(config: AppConfig, *, exposed: bool = False) -> FastAPI:
     app.state.info = Shared(partial(infer.describe, workplace))
     errors.install(app)
     watch.install(app)
-    _guard(app)
+    _guard(app, exposed)
     auth.install(app)
     for router in (
         signin.router,
@@ -111,7 +111,7 @@ def create_app(config: AppConfig, *, exposed: bool = False) -> FastAPI:
     return app
 
 
-def _guard(app: FastAPI) -> None:
+def _guard(app: FastAPI, exposed: bool) -> None:
     """Put what every request passes around the routes.
 
     The last one added is the first one passed. From the outside in: request id, log and metrics; address and origin,
@@ -122,7 +122,8 @@ def _guard(app: FastAPI) -> None:
     app.add_middleware(WhoAsks, access=access)
     app.add_middleware(BodyLimit, limits=Limits.of(config))
     names = own_names(config.host, config.allowed_hosts)
-    app.add_middleware(SameOrigin, names=names, is_open=lambda: not access.required)
+    https_only = exposed and bool(config.behind_proxy) and not config.insecure_http
+    app.add_middleware(SameOrigin, names=names, is_open=lambda: not access.required, https_only=https_only)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(Observe, listeners=watch.listeners(app))
 

@@ -65,6 +65,8 @@ def signed_in(request: Request, gate: Access, name: str, password: str, *, provi
     """Sign somebody in, and keep that it was tried."""
     try:
         signed = gate.sign_in(name, password, address(request.scope), providers_token=providers_token)
+    except ThrottledError:
+        raise  # kept in no log of ours: whoever floods us would fill the disk
     except TumorSegError as error:
         # A name that nobody here has may be a password typed in the wrong place: it is not kept.
         user = gate.users.find(name)

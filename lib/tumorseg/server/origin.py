@@ -24,6 +24,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 _READS = ("GET", "HEAD", "OPTIONS")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+#: What orchestrators ask from beside the proxy; the answers say nothing of anybody.
+_PROBES = ("/healthz", "/readyz")
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")
 
 
@@ -40,10 +42,13 @@ class SameOrigin:
         app: what it stands before.
         names: the server's names, in lower case.
         is_open: tells whether nobody has to sign in.
+        https_only: refuse what did not come by https: a trusted proxy speaks it, and nobody should get round it.
     """
 
-    def __init__(self, app: ASGIApp, names: frozenset[str], is_open: Callable[[], bool]) -> None:
-        self.app, self.names, self.is_open = app, names, is_open
+    def __init__(
+        self, app: ASGIApp, names: frozenset[str], is_open: Callable[[], bool], *, https_only: bool = False
+    ) -> None:
+        self.app, self.names, self.is_open, self.https_only = app, names, is_open, https_only
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or say why not."""
@@ -63,6 +68,8 @@ class SameOrigin:
         if len(hosts) != 1 or not self._is_ours(hosts[0]):
             named = hosts[0][:80] if hosts else "nothing"
             return HTTPStatus.BAD_REQUEST, f"this server is not called {named!r}: add the name by --allowed-host"
+        if self.https_only and scope["scheme"] != "https" and scope["path"] not in _PROBES:
+            return HTTPStatus.FORBIDDEN, "this server is reached by https, through its proxy"
         if not _from_own_page(scope, headers, hosts[0]):
             return HTTPStatus.FORBIDDEN, "requests from pages of other servers are not answered"
         if any(name in headers for name in _FORWARDED) and self.is_open():
