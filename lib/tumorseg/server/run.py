@@ -36,6 +36,7 @@ def serve(config: AppConfig) -> None:
         from tumorseg.server import watch
         from tumorseg.server.app import create_app
         from tumorseg.server.graceful import GracefulServer
+        from tumorseg.server.patience import PatientProtocol
 
         logs.configure(config)
         app = create_app(config, exposed=is_exposed(listener))
@@ -45,6 +46,7 @@ def serve(config: AppConfig) -> None:
         sys.stdout.flush()
         settings = uvicorn.Config(
             app,
+            http=PatientProtocol,
             log_config=None,  # its lines go the way of ours
             access_log=False,
             server_header=False,
