@@ -56,9 +56,10 @@ async def _of_the_system(request: Request, error: Exception) -> JSONResponse:
 
 def _without_folders(message: str, request: Request) -> str:
     """Name files as they are called within the studies: where the server keeps them is nobody's business."""
-    config = request.app.state.workplace.config
-    for folder in (config.studies, config.cache, config.labels, config.state, tempfile.gettempdir(), _PACKAGE):
-        message = message.replace(f"{folder}{os.sep}", "") if folder else message
+    place = request.app.state.workplace
+    config, labels = place.config, place.datastore.labels.root
+    for folder in (labels, config.studies, config.cache, config.state, tempfile.gettempdir(), _PACKAGE):
+        message = message.replace(f"{folder}{os.sep}", "").replace(f"{folder}:", f"{Path(folder).name}:")
     return message
 
 
