@@ -187,6 +187,9 @@ def test_a_cropped_segmentation_lies_where_it_says(tmp_path: Path) -> None:
     assert np.array_equal(place_label(read_label(file), grid)[0], voxels)
     with pytest.raises(InputError, match="does not lie"):  # plain formats have no such promise
         check_label(written(tmp_path / "a.nii.gz", part, cut), grid, {})
+    turn = Reorientation((1, 2, 0), (False, True, True))
+    turned = slicer_file(tmp_path / "c.seg.nrrd", turn.apply(cut)[None], turn.grid(part), [("tumor", 1, 0)])
+    assert np.array_equal(place_label(read_label(turned), grid)[0], voxels)
     outside = slicer_file(tmp_path / "b.seg.nrrd", cut[None], shifted(part, -i0 - 1.0), [("tumor", 1, 0)])
     with pytest.raises(InputError, match="does not lie"):
         check_label(outside, grid, {})

@@ -17,7 +17,7 @@ import numpy as np
 
 from tumorseg.errors import InputError
 from tumorseg.labels.files import LabelFile, Segment, read_label
-from tumorseg.labels.lattice import Placement, part_of_lattice, same_lattice
+from tumorseg.labels.lattice import Placement, same_lattice
 from tumorseg.labels.schema import HELPERS, Names, check_classes, check_segments, names_of_values, said_names
 
 if TYPE_CHECKING:
@@ -114,9 +114,7 @@ def _place_notes(label: LabelFile, grid: Grid, placed: bool) -> tuple[str, ...]:
 
 
 def _placement(label: LabelFile, grid: Grid) -> Placement:
-    found = same_lattice(label.grid, grid)
-    if found is None and label.segments:
-        found = part_of_lattice(label.grid, grid)
+    found = same_lattice(label.grid, grid, part=bool(label.segments))
     if found is None:
         raise InputError(
             f"the label does not lie on its image's voxels: expected {_described(grid)}; got {_described(label.grid)}. "

@@ -54,28 +54,31 @@ class Placement:
         return whole
 
 
-def same_lattice(label: Grid, image: Grid) -> Placement | None:
+def same_lattice(label: Grid, image: Grid, *, part: bool = False) -> Placement | None:
     """Find how a label's voxels are the image's, None where they are others.
 
-    Every order and direction of the axes is tried, the file's own first.
+    Every order and direction of the axes is tried, the file's own first: Slicer turns left-handed images when it
+    reads them, and saves what is drawn on them that way.
+
+    Args:
+        label: where the label's voxels lie.
+        image: where the image's lie.
+        part: whether it may cover a part of the image only.
     """
     for order in permutations((0, 1, 2)):
-        if tuple(label.shape[axis] for axis in order) != image.shape:
+        shape = tuple(label.shape[axis] for axis in order)
+        if shape != image.shape and not (part and all(n <= size for n, size in zip(shape, image.shape, strict=True))):
             continue
         for flips in product((False, True), repeat=3):
             turn = Reorientation((order[0], order[1], order[2]), (flips[0], flips[1], flips[2]))
-            if _start(turn.grid(label), image) == (0, 0, 0):
-                return Placement(turn, (0, 0, 0), image.shape)
+            start = _start(turn.grid(label), image)
+            if start is not None and _inside(start, shape, image.shape):
+                return Placement(turn, start, image.shape)
     return None
 
 
-def part_of_lattice(label: Grid, image: Grid) -> Placement | None:
-    """Find where a label that covers a part of the image lies (Slicer may save a segmentation cropped)."""
-    start = _start(label, image)
-    if start is None or any(first < 0 for first in start):
-        return None
-    fits = all(first + n <= size for first, n, size in zip(start, label.shape, image.shape, strict=True))
-    return Placement(_AS_IT_IS, start, image.shape) if fits else None
+def _inside(start: tuple[int, ...], shape: tuple[int, ...], whole: tuple[int, ...]) -> bool:
+    return all(0 <= first <= size - n for first, n, size in zip(start, shape, whole, strict=True))
 
 
 def _start(label: Grid, image: Grid) -> tuple[int, int, int] | None:
