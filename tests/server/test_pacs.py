@@ -32,5 +32,5 @@ def test_segment_and_save_on_a_pacs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             saved = client.put("/datastore/label", params={"image": uid}, files={"label": (name, data)})
             assert saved.json()["label"] == uid
             assert client.get("/proxy/dicom/qido/studies").json()[0]["00100020"]["Value"] == ["PHANTOM"]
-    labels = list((tmp_path / "data" / "tumorseg" / "labels").rglob("*.nrrd"))
+    labels = list((tmp_path / "data" / "tumorseg" / "labels").glob("*/final/*.nrrd"))  # beside their versions
     assert [path.name for path in labels] == [f"{uid}.nrrd"]
