@@ -15,7 +15,7 @@ from fastapi.responses import FileResponse, Response
 from tumorseg.access.types import LOCAL, Principal, Role
 from tumorseg.adapters.datastore import FINAL
 from tumorseg.adapters.workplace import Workplace
-from tumorseg.errors import InputError, NotFoundError
+from tumorseg.errors import InputError, NotFoundError, UnavailableError
 from tumorseg.labels.types import LabelVersion, Provenance
 from tumorseg.server.audit import note
 from tumorseg.server.common import Place, json_object, received
@@ -209,7 +209,13 @@ def _text(info: dict[str, Any], key: str) -> str:
 
 
 def _id(place: Workplace, label: str) -> str:
-    return place.source.entry(label).id
+    try:
+        return place.source.entry(label).id
+    except UnavailableError:
+        # A PACS that is away holds back no label: those lie here.
+        if place.datastore.labels.history.versions(label):
+            return label
+        raise
 
 
 def _named_version(place: Workplace, label: str, tag: str, uid: str) -> LabelVersion:
