@@ -23,7 +23,7 @@ from tumorseg.labels.agreement import (
     mean_of_pairs,
 )
 from tumorseg.labels.history import LabelHistory
-from tumorseg.labels.types import Provenance
+from tumorseg.labels.types import LabelVersion, Provenance
 from tumorseg.types import Segmentation
 
 GRID = Grid((2, 4, 6), np.diag([1.0, 2.0, 3.0, 1.0]))
@@ -120,6 +120,28 @@ def test_the_newest_of_every_annotator_in_any_order_of_voxels(tmp_path: Path) ->
     found = compare(masks_by_annotator(history, "case", "final", GRID))
     assert list(found.dice) == ["tumor"]
     assert found.dice["tumor"].tolist() == [[1, 0.8, 0.8], [0.8, 1, 1], [0.8, 1, 1]]
+    history.close()
+
+
+def test_what_was_taken_over_unchanged_is_no_second_opinion(tmp_path: Path) -> None:
+    history = LabelHistory(tmp_path / "labels")
+
+    def save(author: str, mask: NDArray[np.bool_], parent: str | None = None) -> LabelVersion:
+        file = write_segmentation(tmp_path / "a.nii.gz", Segmentation(mask.astype(np.uint8), GRID, {}))
+        return history.save("case", "final", file, Provenance(author), expected_parent=parent)
+
+    first = save("ann", box(3))
+    save("bob", box(2))
+    restored = history.restore(first.uid, Provenance("rita"))
+    history.annotate(restored, {"seen": True}, Provenance("rita"))
+    assert set(annotators_heads(history, "case", "final")) == {"ann", "bob"}
+    # Who drew the same on their own did have an opinion.
+    save("cat", box(3))
+    assert set(annotators_heads(history, "case", "final")) == {"ann", "bob", "cat"}
+    head = history.head("case", "final")
+    assert head is not None
+    save("rita", box(1), parent=head.uid)
+    assert set(annotators_heads(history, "case", "final")) == {"ann", "bob", "cat", "rita"}
     history.close()
 
 

@@ -134,8 +134,23 @@ def multi_label_staple(labels: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]
 
 
 def annotators_heads(history: LabelHistory, image: str, tag: str) -> dict[str, LabelVersion]:
-    """Return annotator -> their newest version of an image's label; what was estimated is no annotator's."""
-    return {version.author: version for version in history.heads(image, tag) if version.author != CONSENSUS}
+    """Return annotator -> their newest version of an image's label.
+
+    What was estimated is nobody's opinion, and neither is what somebody took over unchanged from another's version.
+    """
+    heads = {version.author: version for version in history.heads(image, tag) if version.author != CONSENSUS}
+    if len(heads) < 2:
+        return heads
+    known = {version.uid: version for version in history.versions(image, tag)}
+    return {author: version for author, version in heads.items() if _drawn_by(version, known) == author}
+
+
+def _drawn_by(version: LabelVersion, known: Mapping[str, LabelVersion]) -> str:
+    """Return the author of the first version with this content, going back from parent to parent."""
+    parent = known.get(version.parent or "")
+    while parent is not None and parent.sha256 == version.sha256:
+        version, parent = parent, known.get(parent.parent or "")
+    return version.author
 
 
 def masks_of(
