@@ -131,6 +131,21 @@ def test_who_was_refused_is_recorded_too(studies: Path, tmp_path: Path) -> None:
     assert not [record for record in found if record["phase"] == "intent"]
 
 
+def test_a_stranger_cannot_fill_the_log(studies: Path, tmp_path: Path) -> None:
+    admin = {"Authorization": f"Bearer {token_of(tmp_path / 'state', 'root', Role.ADMIN)}"}
+    with in_process(config_for(studies, tmp_path)) as client:
+        for number in range(30):
+            client.get("/datastore/image", params={"image": f"invented{number}"})
+            client.put("/datastore/label", params={"image": f"invented{number}", "tag": "x"})
+            client.get("/datastore/image", params={"image": f"invented{number}"}, headers=admin)
+        found = trail(client, headers=admin)
+    assert [(record["who"], record["action"], record["image"], record["status"]) for record in found] == [
+        ("", "image.read", "", 401),
+        ("", "label.save", "", 401),
+        ("root", "image.read", "", 404),
+    ]
+
+
 def test_what_changes_nothing_and_shows_no_patient_is_not_recorded(client: TestClient) -> None:
     for path in ("/info/", "/healthz", "/readyz", "/metrics", "/docs", "/", "/no/such/address"):
         client.get(path)

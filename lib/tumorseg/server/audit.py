@@ -33,6 +33,8 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOOKS = frozenset({"infer", "sample.next"})
 _REFUSED = frozenset({401, 403})
 _REFUSED_ACTION = "access.refused"
+#: Answers about an image that there is not, or about no image.
+_NOTHING_THERE = frozenset({400, 404, 422})
 _NOTE = "audit_note"
 _PAGE = 1000
 
@@ -69,16 +71,19 @@ class Trail:
 
     def keep(self, exchange: Exchange) -> None:
         """Record what came of a request."""
-        asked = exchange.rule
-        if asked is None or asked.action is None or exchange.status == 405:
-            if exchange.status in _REFUSED:
+        asked, status = exchange.rule, exchange.status
+        if asked is None or asked.action is None or status == 405:
+            if status in _REFUSED:
                 self.buffer.add(
-                    replace(self._event(exchange.scope, exchange.who, _REFUSED_ACTION), status=exchange.status)
+                    _plain(replace(self._event(exchange.scope, exchange.who, _REFUSED_ACTION), status=status))
                 )
             return
-        event = replace(self._event(exchange.scope, exchange.who, asked.action), status=exchange.status)
-        refused = exchange.status in _REFUSED or (asked.role is None and exchange.status >= 400)
-        self.buffer.add(event, every=changes(exchange.method, asked) and not refused)
+        event = replace(self._event(exchange.scope, exchange.who, asked.action), status=status)
+        refused = status in _REFUSED or (asked.role is None and status >= 400)
+        every = changes(exchange.method, asked) and not refused
+        if not every and (exchange.who is None or status in _NOTHING_THERE):
+            event = _plain(event)
+        self.buffer.add(event, every=every)
 
     def image_name(self, scope: Scope) -> str:
         """Return what a log line may say of the image that a request is about."""
@@ -112,6 +117,11 @@ class Trail:
             address=str(client[0]) if client and self._addresses else "",
             detail=said.get("detail"),
         )
+
+
+def _plain(event: Event) -> Event:
+    """Leave out what was asked for where that is anybody's invention: each one would be a record of its own."""
+    return replace(event, image=None, study="", label="")
 
 
 def note(
