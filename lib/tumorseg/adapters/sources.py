@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tumorseg.adapters.file_list import FileList
 from tumorseg.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 IMAGE_SUFFIXES = VOLUME_SUFFIXES + PICTURE_SUFFIXES
 #: Folder of the labels within a studies folder, as MONAI Label's own store names it.
 LABELS_FOLDER = "labels"
-#: How long the list of a folder's files is taken as it was, s.
-LOOK_AGAIN_S = 1.0
 #: A name that is safe as a file name on every system; for ids and tags that a request makes up.
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,127}")
 
@@ -112,11 +110,11 @@ class FileSource:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._seen: tuple[float, dict[str, Path]] = (-LOOK_AGAIN_S, {})
+        self._files = FileList(root, _image_suffix, LABELS_FOLDER)
 
     def ids(self) -> list[str]:
         """List every image file below the folder, by name; files in folders are called ``folder__file``."""
-        return sorted(self._files())
+        return self._files.ids()
 
     def entry(self, image_id: str) -> ImageEntry:
         """Look up one file."""
@@ -150,10 +148,10 @@ class FileSource:
         if not SAFE_NAME.fullmatch(image_id):
             raise InputError(f"expected letters, digits, '.', '-' and '_' as an image's name, got {image_id!r}")
         image = read_study(file)
-        known = self._files().get(image_id)
+        known = self._files.files().get(image_id)
         if known is None:
             copy_atomically(file, self.root / (image_id + suffix_of(file)))
-            self._seen = (-LOOK_AGAIN_S, {})
+            self._files.forget()
         elif not _same_image(image, read_study(known)):
             raise InputError(f"another image is already called {image_id!r}: choose a new name")
         return self.entry(image_id)
@@ -166,7 +164,7 @@ class FileSource:
 
     def telling_ids(self) -> Sequence[str]:
         """Return the names of the files: people name files after patients."""
-        return tuple(self._seen[1])
+        return tuple(self._files.known)
 
     def cached_bytes(self) -> dict[str, int]:
         """Nothing is kept beside the folder."""
@@ -175,27 +173,8 @@ class FileSource:
     def close(self) -> None:
         """Nothing is held open."""
 
-    def _files(self) -> dict[str, Path]:
-        """Return the image files, id -> path; one request asks several times, so a look is good for a moment."""
-        if time.monotonic() - self._seen[0] >= LOOK_AGAIN_S:
-            self._seen = (time.monotonic(), self._look())
-        return self._seen[1]
-
-    def _look(self) -> dict[str, Path]:
-        """Find the image files; links that lead out of the folder are left out."""
-        found: dict[str, Path] = {}
-        root = self.root.resolve()
-        for path in sorted(root.rglob("*")):
-            inner = path.relative_to(root)
-            hidden = any(part.startswith(".") for part in inner.parts) or inner.parts[0] == LABELS_FOLDER
-            if hidden or suffix_of(path) not in IMAGE_SUFFIXES or not path.resolve().is_relative_to(root):
-                continue
-            if path.is_file():
-                found.setdefault("__".join((*inner.parts[:-1], path.name[: -len(suffix_of(path))])), path)
-        return found
-
     def _path(self, image_id: str) -> Path:
-        path = self._files().get(image_id)
+        path = self._files.files().get(image_id)
         if path is None:
             raise NotFoundError(f"no image is called {image_id!r}; GET /datastore/?output=all lists them")
         return path
@@ -204,7 +183,13 @@ class FileSource:
 def suffix_of(path: Path) -> str:
     """Return the ending of an image or label file in lower case, ``.nii.gz`` and ``.seg.nrrd`` as one."""
     name = path.name.lower()
-    return next((ending for ending in (".nii.gz", ".seg.nrrd") if name.endswith(ending)), path.suffix.lower())
+    return next((ending for ending in (".nii.gz", ".seg.nrrd") if name.endswith(ending)), os.path.splitext(name)[1])
+
+
+def _image_suffix(name: str) -> str:
+    """Return the ending of an image file's name, ``""`` where it is none."""
+    suffix = suffix_of(Path(name))
+    return suffix if suffix in IMAGE_SUFFIXES else ""
 
 
 def open_source(config: AppConfig) -> ImageSource:
