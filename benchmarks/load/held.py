@@ -24,7 +24,7 @@ class Held:
         memory_mb: resident memory of the process and its children.
         files: open file descriptors.
         threads: threads.
-        temporary: files and folders in its temporary folder.
+        temporary: files and folders where requests put what they bring.
         cache_kb: size of its cache folder, kB.
     """
 
@@ -36,7 +36,7 @@ class Held:
     cache_kb: float
 
 
-def look(pid: int, requests: int, temporary: Path, cache: Path) -> Held:
+def look(pid: int, requests: int, temporary: Sequence[Path], cache: Path) -> Held:
     """Look at a server's process and folders."""
     pids = [Path("/proc") / str(one) for one in family(pid)]
     return Held(
@@ -44,7 +44,7 @@ def look(pid: int, requests: int, temporary: Path, cache: Path) -> Held:
         round(resident_mb(pid), 1),
         sum(len(os.listdir(one / "fd")) for one in pids),
         sum(len(os.listdir(one / "task")) for one in pids),
-        sum(1 for _ in temporary.rglob("*")),
+        sum(1 for folder in temporary for _ in folder.rglob("*")),
         round(sum(path.stat().st_size for path in cache.rglob("*") if path.is_file()) / 1000, 1),
     )
 

@@ -38,7 +38,8 @@ def lasting(scratch: Path, requests: int, seed: int, step: Callable[[int], None]
     images = _write_images(scratch / "lasting-studies")
     launch = _launch(scratch, images[0])
     sums, seen = [], []
-    temporary, cache = Path(launch.environment["TMPDIR"]), scratch / launch.name / "cache"
+    cache = scratch / launch.name / "cache"
+    temporary = (Path(launch.environment["TMPDIR"]), cache / "incoming", cache / "sessions")
     with running(launch, scratch, threads=1) as server:
         done = 0
         for number in range(LOOKS):
