@@ -70,7 +70,12 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        body = _Body(self, dict(scope["headers"]), receive, send)
+        headers = dict(scope["headers"])
+        body = _Body(self, headers, receive, send)
+        if b"content-length" in headers and b"transfer-encoding" in headers:
+            # Two lengths: what stands before this server may believe the other one, and take the rest for a request.
+            await body.refuse(HTTPStatus.BAD_REQUEST, "the request gives two lengths: send one")
+            return
         if body.declared and (said := body.objection(body.declared)):
             await body.refuse(*said)
             return
