@@ -115,6 +115,22 @@ def test_files_of_an_earlier_store_are_labels_at_the_first_look(tmp_path: Path) 
     assert store.path("old", "final") == tmp_path / "labels" / "final" / "old.nii.gz"
 
 
+def test_many_files_of_an_earlier_store_are_labels_while_they_are_taken_over(tmp_path: Path) -> None:
+    names = {f"old{number}" for number in range(40)}
+    for name in names:
+        _label(tmp_path / "labels" / "final" / f"{name}.nii.gz")
+    store = LabelStore(tmp_path / "labels")
+    store.take_over()
+    assert store.labelled_by_tag() == {"final": names}
+    assert all(store.tags(name) == ["final"] for name in names)
+    assert store.head("old39", "final").author == "unknown"
+    store.close()
+    other = LabelStore(tmp_path / "labels")
+    other.history.adopt()
+    assert other.history.counts() == {"final": len(names)}
+    assert len(other.history.all_heads()) == len(names)
+
+
 def test_labels_are_read_where_nothing_can_be_written(tmp_path: Path) -> None:
     """An archive on a read-only disk has labels without an index, and none can be made there."""
     root = tmp_path / "labels"

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tumorseg.adapters.grids import ImagePlace
 from tumorseg.adapters.sources import LABELS_FOLDER
-from tumorseg.errors import NotFoundError
+from tumorseg.errors import NotFoundError, StorageError
 from tumorseg.folders import data_folder
 from tumorseg.labels.checks import CheckedLabel, check_label
+from tumorseg.labels.copies import LOOK_EVERY_S
 from tumorseg.labels.history import LabelHistory
 from tumorseg.labels.layout import HISTORY_FOLDER, OUR_KEYS, PlainLayout, description
 from tumorseg.labels.types import LABEL_SUFFIXES, LabelVersion, Provenance, check_image_id, check_tag
 
 if TYPE_CHECKING:
     from tumorseg.config import AppConfig
+
+logger = logging.getLogger(__name__)
 
 __all__ = ["LABEL_SUFFIXES", "LOCAL_AUTHOR", "LabelStore", "PlainLabels", "labels_folder", "labels_root"]
 
@@ -69,11 +75,14 @@ class LabelStore:
         self._classes = dict(classes or {})
         self.history = LabelHistory(root)
         self._plain = PlainLabels(root)
+        self._lying_there: tuple[float, dict[str, frozenset[str]]] = (float("-inf"), {})
+        self._closing = threading.Event()
+        self._taking_over: threading.Thread | None = None
 
     def tags(self, image_id: str) -> list[str]:
         """List the tags under which the image has a label."""
         found = self.history.tags(image_id)
-        return found if self.history.is_begun else self._plain.tags(image_id)
+        return found if self._is_complete else sorted({*found, *self._plain.tags(image_id)})
 
     def head(self, image_id: str, tag: str, author: str | None = None) -> LabelVersion:
         """Return the newest version of a label; NotFoundError where there is none."""
@@ -87,7 +96,7 @@ class LabelStore:
         """Return a file of the newest label: the copy that other tools know, where that is as it was put."""
         check_tag(tag)
         found = self.history.head(image_id, tag)
-        if found is None and not self.history.is_begun:
+        if found is None and not self._is_complete:
             return self._plain.path(image_id, tag)
         found = found or self.head(image_id, tag)
         if self.history.copies.is_current(found):
@@ -97,14 +106,37 @@ class LabelStore:
     def info(self, image_id: str, tag: str, author: str | None = None) -> dict[str, Any]:
         """Return what was said about the newest label, and where it is from."""
         found = self.history.head(image_id, check_tag(tag), author)
-        if found is None and not self.history.is_begun:
+        if found is None and not self._is_complete:
             return self._plain.info(image_id, tag)
         return description(found or self.head(image_id, tag, author))
 
     def labelled_by_tag(self) -> dict[str, frozenset[str]]:
         """Return the images that have a label, by tag; from memory while nothing changes."""
         found = self.history.labelled_by_tag()
-        return found if self.history.is_begun else self._plain.labelled_by_tag()
+        if self._is_complete:
+            return found
+        if time.monotonic() - self._lying_there[0] >= LOOK_EVERY_S:
+            self._lying_there = (time.monotonic(), self._plain.labelled_by_tag())
+        plain = self._lying_there[1]
+        return {tag: found.get(tag, frozenset()) | plain.get(tag, frozenset()) for tag in sorted(found | plain)}
+
+    def take_over(self) -> None:
+        """Take over the files of an earlier store, behind the first requests where there are many."""
+        self.history.copies.look()
+        if not self._is_complete:
+            self._taking_over = threading.Thread(target=self._take_over, name="take over labels", daemon=True)
+            self._taking_over.start()
+
+    def _take_over(self) -> None:
+        try:
+            self.history.adopt(self._closing.is_set)
+        except StorageError as error:
+            logger.warning("the labels in %s are shown as they lie there: %s", self.root, error)
+
+    @property
+    def _is_complete(self) -> bool:
+        """Whether the index knows every label; where nothing can be written it never does."""
+        return self.history.copies.is_settled
 
     def save(
         self,
@@ -156,6 +188,9 @@ class LabelStore:
 
     def close(self) -> None:
         """Give back what is open."""
+        self._closing.set()
+        if self._taking_over is not None:
+            self._taking_over.join()
         self.history.close()
 
 

@@ -51,7 +51,7 @@ class Workplace:
         """
         source = open_source(config)
         labels = LabelStore(labels_root(config), config.label_classes)
-        labels.history.copies.look()  # files of an earlier store are taken over before anybody asks
+        labels.take_over()
         datastore = StudyDatastore(source, labels)
         desk = LabelDesk(source, labels, datastore.places, config.lease_minutes)
         return cls(config, source, datastore, desk, Engine(config, source), strategies())

@@ -57,6 +57,9 @@ class Copies:
         objects: where the versions' files are kept.
         adopted: told of every version that was taken over, after it is kept.
         guard: held while files are kept, so that nothing is cleared away under them.
+
+    Attributes:
+        is_settled: whether all that lay there at first was looked at once; until then the index may lack some.
     """
 
     def __init__(
@@ -72,24 +75,22 @@ class Copies:
         self._objects = objects
         self._adopted = adopted
         self._guard = guard
+        self.is_settled = False
         self._memory = _Memory()
         self._folders: dict[str, int] = {}
         self._no_labels: dict[Path, FileState] = {}
         self._looking = threading.Lock()
 
     def look(self) -> None:
-        """Take over what was put there since the last look, if that is a while ago and nobody else is looking.
-
-        The first look takes over all there is.
-        """
+        """Take over what was put there since the last look, if that is a while ago and nobody else is looking."""
         now = time.monotonic()
         if now - self._memory.looked < LOOK_EVERY_S or not self._looking.acquire(blocking=False):
             return
         try:
             at_all = now - self._memory.looked_at_all >= LOOK_AT_ALL_EVERY_S
-            is_first = self._memory.looked == float("-inf")
-            if self._look(at_all=at_all, until=float("inf") if is_first else now + _LOOK_BUDGET_S) and at_all:
+            if self._look(at_all=at_all, until=now + _LOOK_BUDGET_S) and at_all:
                 self._memory.looked_at_all = now
+                self.is_settled = True
             self._memory.trouble = ""
         except StorageError as error:
             if str(error) != self._memory.trouble:  # said once, not at every look
@@ -99,10 +100,11 @@ class Copies:
             self._memory.looked = time.monotonic()
             self._looking.release()
 
-    def adopt(self) -> None:
-        """Take over all that was put there, however long it takes."""
+    def adopt(self, until: Callable[[], bool] = lambda: False) -> None:
+        """Take over all that was put there, however long it takes, or until it is asked to stop."""
         with self._looking:
-            self._look(at_all=True, until=float("inf"))
+            finished = self._look(at_all=True, until=float("inf"), stop=until)
+            self.is_settled = self.is_settled or finished
 
     def is_current(self, version: LabelVersion) -> bool:
         """Whether the copy of a version lies there as it was put."""
@@ -198,7 +200,7 @@ class Copies:
             for name in gone:
                 connection.execute("DELETE FROM copies WHERE tag = ? AND name = ?", (tag, name))
 
-    def _look(self, *, at_all: bool, until: float) -> bool:
+    def _look(self, *, at_all: bool, until: float, stop: Callable[[], bool] = lambda: False) -> bool:
         """Look at the folders that changed, or at all; False where time ran out."""
         finished = True
         for tag in self.layout.tags():
@@ -206,17 +208,17 @@ class Copies:
                 changed_ns = os.stat(self.layout.root / tag).st_mtime_ns
             if not at_all and self._folders.get(tag) == changed_ns:
                 continue
-            if self._look_at(tag, until):
+            if self._look_at(tag, lambda: time.monotonic() > until or stop()):
                 self._folders[tag] = changed_ns
             else:
                 self._folders.pop(tag, None)
                 finished = False
         return finished
 
-    def _look_at(self, tag: str, until: float) -> bool:
+    def _look_at(self, tag: str, is_over: Callable[[], bool]) -> bool:
         """Bring one tag in step; False where time ran out."""
         for image in self.out_of_step(tag):
-            if time.monotonic() > until:
+            if is_over():
                 return False
             try:
                 check_image_id(image)

@@ -17,7 +17,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -190,9 +190,9 @@ class LabelHistory:
         sql = "SELECT v.* FROM heads h JOIN versions v USING (seq) WHERE h.kind <> 'removed' ORDER BY h.image, h.tag"
         return [from_row(row) for row in self.database.rows(sql)]
 
-    def adopt(self) -> None:
-        """Take over every file that other tools put into the plain layout, however long that takes."""
-        self.copies.adopt()
+    def adopt(self, until: Callable[[], bool] = lambda: False) -> None:
+        """Take over every file that other tools put into the plain layout, however long that takes, or until then."""
+        self.copies.adopt(until)
 
     def close(self) -> None:
         """Close the index; it is opened again when it is needed."""
