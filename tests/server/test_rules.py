@@ -66,7 +66,10 @@ def test_without_the_middleware_nobody_is_known() -> None:
     def bare() -> str:
         return "secret"
 
-    app.state.workplace = SimpleNamespace(config=config_for("http://127.0.0.1:9/", Path("none")))
+    labels = SimpleNamespace(root=Path("none"))
+    app.state.workplace = SimpleNamespace(
+        config=config_for("http://127.0.0.1:9/", Path("none")), datastore=SimpleNamespace(labels=labels)
+    )
     assert TestClient(app).get("/bare").status_code == 401
 
 
