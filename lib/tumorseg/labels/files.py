@@ -165,7 +165,7 @@ def _promised(path: Path, header: dict[str, Any]) -> tuple[np.dtype[Any], tuple[
 
 def _payload(path: Path, file: Any, header: dict[str, Any], count: int) -> bytearray:
     """Read ``count`` bytes of voxels from where ``file`` stands."""
-    from isal import igzip, isal_zlib
+    from isal import igzip, igzip_lib
 
     encoding = str(header.get("encoding", "")).lower()
     if encoding != "raw" and encoding not in _GZIP_ENCODINGS:
@@ -179,7 +179,7 @@ def _payload(path: Path, file: Any, header: dict[str, Any], count: int) -> bytea
         while done < count and (got := source.readinto(view[done:])):
             done += got
         more = source.read(1)  # at the end gzip looks at its checksum
-    except (OSError, EOFError, ValueError, isal_zlib.error) as error:
+    except (OSError, EOFError, ValueError, igzip_lib.IsalError) as error:
         raise InputError(f"{path.name} cannot be unpacked ({error}); is it damaged or cut off?") from None
     if done < count:
         raise InputError(f"{path.name} is cut off: expected {count} bytes of voxels, got {done}; send it again")

@@ -49,8 +49,8 @@ class Placement:
         if turned.shape[-3:] == self.shape:
             return turned
         whole = np.zeros((*turned.shape[:-3], *self.shape), turned.dtype)
-        where = tuple(slice(first, first + n) for first, n in zip(self.start, turned.shape[-3:], strict=True))
-        whole[(..., *where)] = turned
+        k, j, i = (slice(first, first + n) for first, n in zip(self.start, turned.shape[-3:], strict=True))
+        whole[..., k, j, i] = turned
         return whole
 
 
