@@ -179,7 +179,7 @@ def _payload(path: Path, file: Any, header: dict[str, Any], count: int) -> bytea
         while done < count and (got := source.readinto(view[done:])):
             done += got
         more = source.read(1)  # at the end gzip looks at its checksum
-    except (OSError, EOFError, ValueError, igzip_lib.IsalError) as error:
+    except (OSError, EOFError, ValueError, igzip_lib.IsalError) as error:  # type: ignore[misc]  # its stub names no class
         raise InputError(f"{path.name} cannot be unpacked ({error}); is it damaged or cut off?") from None
     if done < count:
         raise InputError(f"{path.name} is cut off: expected {count} bytes of voxels, got {done}; send it again")
