@@ -92,7 +92,7 @@ class Verifier:
 
         try:
             header = jwt.get_unverified_header(token)
-        except jwt.InvalidTokenError:
+        except (jwt.InvalidTokenError, ValueError, RecursionError):
             raise UnauthenticatedError("the token is malformed") from None
         algorithm = str(header.get("alg"))
         if algorithm not in ALGORITHMS or "crit" in header:
@@ -108,7 +108,7 @@ class Verifier:
                 leeway=LEEWAY_S,
                 options={"require": ["exp", "iat", "iss", "aud"], "enforce_minimum_key_length": True},
             )
-        except jwt.PyJWTError as error:
+        except (jwt.PyJWTError, ValueError, OverflowError, RecursionError) as error:
             raise UnauthenticatedError(_reason(error)) from None
         return said
 

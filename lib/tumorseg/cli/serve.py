@@ -21,7 +21,9 @@ def serve(
         ),
     ] = None,
     demo: Annotated[bool, typer.Option("--demo", help="Serve the sample studies of the source tree.")] = False,
-    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets the network in.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 0.0.0.0 lets those in the network in who sign in.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; OHIF's panel looks for 8000.")] = 8000,
     model: Annotated[
         list[str] | None,
