@@ -15,6 +15,7 @@ from tumorseg.access.types import LOCAL, Principal, Role
 from tumorseg.errors import InputError
 from tumorseg.geometry import Grid
 from tumorseg.io.write import write_segmentation
+from tumorseg.labels.fsck import examine
 from tumorseg.labels.history import LabelHistory
 from tumorseg.labels.reviews import Reviews
 from tumorseg.labels.types import LabelVersion, Provenance
@@ -102,6 +103,22 @@ def test_rows_cannot_be_changed_or_deleted(history: LabelHistory, tmp_path: Path
         with pytest.raises(sqlite3.IntegrityError, match="never"), history.database.transaction() as connection:
             connection.execute(sql)
     assert reviews.state(version.uid) == "rejected"
+
+
+def test_reviews_outlive_a_lost_index(history: LabelHistory, tmp_path: Path) -> None:
+    reviews, version = Reviews(history.database), saved(history, tmp_path)
+    reviews.add(version, "reject", BOB, "no")
+    reviews.add(version, "approve", BOB)
+    said = reviews.of(version.uid)
+    history.close()
+    for path in history.folder.glob("index.sqlite*"):
+        path.unlink()
+    (history.folder / "reviews" / "000000009.json").write_text("damaged")
+    assert examine(history.root, repair=True).unsolved == ()
+    anew = Reviews(LabelHistory(history.root).database)
+    assert anew.of(version.uid) == said
+    assert anew.state(version.uid) == "approved"
+    assert anew.recover() == 0
 
 
 def test_many_versions_at_once(history: LabelHistory, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from tumorseg.labels.history import LabelHistory
 from tumorseg.labels.layout import set_aside
 from tumorseg.labels.objects import flush_folder, write_durably
 from tumorseg.labels.records import as_json, from_file, from_row, insert
+from tumorseg.labels.reviews import REVIEWS_FOLDER, Reviews
 from tumorseg.labels.tables import MIGRATIONS
 from tumorseg.labels.types import LabelVersion
 
@@ -43,6 +44,8 @@ def rebuild_index(history: LabelHistory) -> str:
     os.replace(draft, path)
     flush_folder(path.parent)
     _write_moved(history)
+    if (history.folder / REVIEWS_FOLDER).is_dir():
+        others += Reviews(history.database).recover()
     also = f" and {others} rows of other tables" if others else ""
     return f"made again with {len(versions)} versions{also}"
 

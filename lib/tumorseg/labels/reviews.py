@@ -1,28 +1,37 @@
 """What reviewers say of versions: approved, rejected, or a remark. Rows are added and never changed.
 
-The state of a version is the last verdict on it. A corrected label is a new version and is looked at anew.
+The state of a version is the last verdict on it. A corrected label is a new version and is looked at anew. Like the
+versions, reviews are written beside the index once more (``reviews/``), from which a lost one is made again.
 """
 
 from __future__ import annotations
 
+import json
+import logging
 import sqlite3
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, astuple, dataclass
 from typing import TYPE_CHECKING, Literal
 
 from tumorseg.access.errors import ForbiddenError
 from tumorseg.access.types import Principal, Role
 from tumorseg.errors import InputError
+from tumorseg.labels.objects import write_durably
 from tumorseg.labels.records import now
 
 if TYPE_CHECKING:
     from tumorseg.labels.database import Database
     from tumorseg.labels.types import LabelVersion
 
+logger = logging.getLogger(__name__)
+
 Verdict = Literal["approve", "reject", "comment"]
 State = Literal["open", "approved", "rejected"]
 
 _STATES: dict[str, State] = {"approve": "approved", "reject": "rejected"}
+#: Where reviews are written once more, beside the index.
+REVIEWS_FOLDER = "reviews"
 _MOST_CHARACTERS = 4000
 #: SQLite takes so many parameters in one statement everywhere.
 _AT_ONCE = 500
@@ -67,6 +76,7 @@ class Reviews:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._beside = database.path.with_name(REVIEWS_FOLDER)
         database.ensure("reviews", _SCHEMA)
 
     def add(self, version: LabelVersion, verdict: Verdict, by: Principal, comment: str = "") -> Review:
@@ -87,11 +97,29 @@ class Reviews:
             if last is not None and (last["verdict"], last["reviewer"], last["comment"]) == (verdict, by.name, text):
                 return _review(last)
             review = Review(version.uid, verdict, by.name, text, now())
-            connection.execute(
-                "INSERT INTO reviews (uid, verdict, reviewer, comment, created) VALUES (?, ?, ?, ?, ?)",
-                (review.uid, review.verdict, review.reviewer, review.comment, review.created),
-            )
+            sql = "INSERT INTO reviews (uid, verdict, reviewer, comment, created) VALUES (?, ?, ?, ?, ?)"
+            number = connection.execute(sql, astuple(review)).lastrowid
+        self._write_beside(int(number or 0), review)
         return review
+
+    def recover(self) -> int:
+        """Put reviews back that are beside the index and not in it; say how many."""
+        found = 0
+        for path in sorted(self._beside.glob("*.json")):
+            with suppress(OSError, ValueError, TypeError), self._database.transaction() as connection:
+                review = Review(**json.loads(path.read_text(encoding="utf-8")))
+                sql = "INSERT OR IGNORE INTO reviews (id, uid, verdict, reviewer, comment, created)"
+                values = (int(path.stem), *astuple(review))
+                found += connection.execute(f"{sql} VALUES (?, ?, ?, ?, ?, ?)", values).rowcount
+        return found
+
+    def _write_beside(self, number: int, review: Review) -> None:
+        """Write a review beside the index; it is kept by now, so nothing here makes that fail."""
+        path = self._beside / f"{number:09d}.json"
+        try:
+            write_durably(path, json.dumps(asdict(review)).encode())
+        except OSError as error:
+            logger.warning("review %s is kept in the index only: %s", path.name, error)
 
     def of(self, uid: str) -> list[Review]:
         """Return everything that was said of a version, oldest first."""
