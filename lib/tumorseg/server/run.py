@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from tumorseg.access.gate import Access
     from tumorseg.config import AppConfig
 
+#: How long a thread that prepares a study may keep Python's lock from the one that answers; Python's own is 5 ms, and
+#: one answer asks for the lock several times.
+SWITCH_S = 0.0005
 _ANY_ADDRESS = ("0.0.0.0", "::")
 
 
@@ -39,6 +42,7 @@ def serve(config: AppConfig) -> None:
         from tumorseg.server.patience import PatientProtocol
 
         logs.configure(config)
+        sys.setswitchinterval(SWITCH_S)
         app = create_app(config, exposed=is_exposed(listener))
         watch.hide_names(app)
         port = listener.getsockname()[1]

@@ -16,7 +16,7 @@ from contextvars import ContextVar
 from typing import TypeVar
 
 #: Added to a thread's nice value.
-NICER = 5
+NICER = 10
 _LOWEST = 19
 _wanted: ContextVar[bool] = ContextVar("step_back", default=False)
 T = TypeVar("T")
