@@ -1,7 +1,7 @@
 # One command each. `make` alone lists them.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-check test test-all lint format types lock sample-data sample-expected train evaluate benchmark load crash tables clean
+.PHONY: help install demo demo-check test test-all lint format types lock sample-data sample-expected train evaluate benchmark load crash abuse audit tables clean
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -66,6 +66,12 @@ load: install ## many clients at once against a live server and stock MONAI Labe
 
 crash: install ## kill writers and servers at random moments while labels are saved, and count what was lost (CRASH="--saves 200 --seed 1")
 	$(BIN)/python -m benchmarks.crash $(CRASH)
+
+abuse: install ## try every known hole against the real server; the last line counts the open ones (ABUSE="--only zip")
+	$(BIN)/python -m tests.abuse $(ABUSE)
+
+audit: install ## look for known vulnerabilities in what is pinned (exit code 2: no database could be asked)
+	$(BIN)/python requirements/audit.py
 
 tables: install ## write what was measured into README.md and docs/
 	$(BIN)/python docs/make_tables.py

@@ -138,7 +138,8 @@ def test_what_monai_labels_other_addresses_did_is_not_there(site: Site) -> None:
              ("GET", "/logs/?lines=100"), ("GET", "/datastore/dataset"), ("DELETE", "/model/threshold"),
              ("POST", "/batch/infer/threshold/save"), ("PUT", "/datastore/updatelabelinfo?label=case&tag=final"),
              ("DELETE", "/datastore/?id=case"), ("DELETE", "/datastore/image?id=case"),
-             ("POST", "/infer/wsi/threshold"), ("GET", "/static/../main.py"), ("POST", "/wsi/threshold"), ("GET", "/batch/infer/")]  # fmt: skip
+             ("POST", "/infer/wsi/threshold"), ("GET", "/static/../main.py"),
+             ("POST", "/wsi/threshold"), ("GET", "/batch/infer/")]  # fmt: skip
     before = site.written()
     for method, path in asked:
         assert site.client.request(method, path).status_code in (403, 404, 405), path
