@@ -73,6 +73,29 @@ def test_a_save_that_is_sent_again_is_the_same_version(history: LabelHistory, tm
     assert len(history.versions("case")) == 3
 
 
+def test_who_means_it_is_heard_though_they_said_it_before(history: LabelHistory, tmp_path: Path) -> None:
+    """Anna's first label, Bert's correction, and Anna who looked at it and still says the same."""
+    file = label(tmp_path / "a.nii.gz")
+    first = history.save("case", "final", file, ANNA)
+    of_bert = history.save("case", "final", label(tmp_path / "b.nii.gz", 2), BERT)
+    again = history.save("case", "final", file, ANNA, expected_parent=of_bert.uid)
+    assert again.seq > of_bert.seq > first.seq
+    assert again.parent == of_bert.uid
+    assert history.head("case", "final") == again
+    assert history.save("case", "final", file, ANNA, expected_parent=of_bert.uid) == again
+
+
+def test_a_label_that_is_saved_again_long_after_somebody_elses_is_no_retry(
+    history: LabelHistory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = label(tmp_path / "a.nii.gz")
+    monkeypatch.setattr(records, "now", lambda: "2001-01-01T00:00:00.000+00:00")
+    first = history.save("case", "final", file, ANNA)
+    assert history.save("case", "final", file, ANNA) == first
+    history.save("case", "final", label(tmp_path / "b.nii.gz", 2), BERT)
+    assert history.save("case", "final", file, ANNA).seq == 3
+
+
 def test_a_stale_editor_is_told_of_the_newer_version(history: LabelHistory, tmp_path: Path) -> None:
     first = history.save("case", "final", label(tmp_path / "a.nii.gz", 1), ANNA)
     file = label(tmp_path / "b.nii.gz", 2)

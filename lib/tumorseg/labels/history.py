@@ -54,7 +54,7 @@ class LabelHistory:
         self.database = Database(self.folder / INDEX_NAME, MIGRATIONS, self._refuse_to_hide_a_loss)
         self.layout = PlainLayout(root)
         self.copies = Copies(self.layout, self.database, self.objects, self._write_beside, self.guard)
-        self._counted: tuple[int, dict[str, frozenset[str]]] = (-1, {})
+        self._counted: tuple[list[str], dict[str, frozenset[str]]] = ([], {})
         self._not_beside: set[str] = set()
         self._is_alone = False
 
@@ -272,13 +272,12 @@ class LabelHistory:
     def _labelled(self) -> dict[str, frozenset[str]]:
         """Return the labelled images by tag, from memory while no version was added."""
         self.copies.look()
-        newest = self.database.rows("SELECT MAX(seq) AS seq FROM versions")
-        seq = int(newest[0]["seq"] or 0) if newest else 0
-        if self._counted[0] != seq:
+        newest = [row["uid"] for row in self.database.rows("SELECT uid FROM versions ORDER BY seq DESC LIMIT 1")]
+        if self._counted[0] != newest:
             found: dict[str, set[str]] = {}
             for row in self.database.rows("SELECT tag, image FROM heads WHERE kind <> 'removed' ORDER BY tag"):
                 found.setdefault(row["tag"], set()).add(row["image"])
-            self._counted = (seq, {tag: frozenset(images) for tag, images in found.items()})
+            self._counted = (newest, {tag: frozenset(images) for tag, images in found.items()})
         return self._counted[1]
 
     def _write_beside(self, version: LabelVersion) -> None:
@@ -286,8 +285,7 @@ class LabelHistory:
         try:
             with spoken(self.version_files.root):
                 self.version_files.keep(version)
-                while self._not_beside:
-                    uid = next(iter(self._not_beside))
+                for uid in list(self._not_beside):
                     self.version_files.keep(self.version(uid))
                     self._not_beside.discard(uid)
         except StorageError as error:

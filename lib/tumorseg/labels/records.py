@@ -24,6 +24,8 @@ _JSON_COLUMNS = ("prompts", "info")
 _PER_FOLDER = 1000
 #: What two versions of one author have in common when the second is the first, sent again.
 _SAME = ("kind", "sha256", "suffix", "info", "model", "model_version", "prompts")
+#: A client that got no answer sends its save again within this time, s; somebody else's may have come between.
+_SENT_AGAIN_S = 60.0
 _NOTHING = Stored("", "", 0)
 
 
@@ -55,17 +57,18 @@ def add(
         connection: within a transaction.
         draft: what is added.
         expected_parent: the newest version of the tag, as the editor knows it.
-        once: return the author's newest version where it says the same: a save that is sent again after a lost answer.
+        once: return the author's newest version where this is the same save, sent again after a lost answer.
 
     Raises:
         ConflictError: there is a newer version of the tag than the one that the editor had.
     """
     values = _values(draft)
     own = current(connection, draft.image, draft.tag, draft.provenance.author)
-    if once and own is not None and all(own[column] == values[column] for column in _SAME):
+    head = current(connection, draft.image, draft.tag)
+    if once and own is not None and head is not None and _is_sent_again(own, head, values, expected_parent):
         return from_row(own)
     if expected_parent is not None:
-        _check_parent(connection, draft, expected_parent)
+        _check_parent(head, draft, expected_parent)
     values["parent"] = draft.parent or expected_parent or (own["uid"] if own is not None else None)
     columns = ", ".join(values)
     cursor = connection.execute(
@@ -116,8 +119,19 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def _check_parent(connection: sqlite3.Connection, draft: Draft, expected: str) -> None:
-    head = current(connection, draft.image, draft.tag)
+def _is_sent_again(own: sqlite3.Row, head: sqlite3.Row, values: Mapping[str, Any], expected_parent: str | None) -> bool:
+    """Tell a save that is sent again from one that means: mine, after all, and not what came since."""
+    if any(own[column] != values[column] for column in _SAME):
+        return False
+    if expected_parent is not None and own["parent"] == expected_parent:
+        return True
+    if own["seq"] == head["seq"]:
+        return True
+    age = datetime.now(UTC) - datetime.fromisoformat(own["created"])
+    return expected_parent is None and abs(age.total_seconds()) < _SENT_AGAIN_S
+
+
+def _check_parent(head: sqlite3.Row | None, draft: Draft, expected: str) -> None:
     if head is None or head["uid"] != expected:
         newer = f"{head['uid']} by {head['author']}, {head['created']}" if head else "none: it was removed"
         raise ConflictError(

@@ -35,11 +35,6 @@ def spoken(path: Path) -> Iterator[None]:
         raise _of_system(error, path) from error
 
 
-def is_damage(error: BaseException | None) -> bool:
-    """Whether SQLite said that its file is damaged."""
-    return isinstance(error, sqlite3.DatabaseError) and _code(error) in _DAMAGED
-
-
 def _code(error: sqlite3.Error) -> int:
     """Return the primary result code of SQLite; -1 where Python itself raised."""
     code = getattr(error, "sqlite_errorcode", None)
