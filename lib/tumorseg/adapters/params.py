@@ -56,17 +56,18 @@ def _number(value: Any) -> float | int | None:
         return None
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ValueError(f"expected a number, got {str(value)[:40]!r}")
+    if not isinstance(value, str):
+        return value
     try:
         number = float(value)
-    except (ValueError, OverflowError):
-        raise ValueError(f"expected a number, got {str(value)[:40]!r}") from None
-    return (
-        int(number)
-        if isinstance(value, str) and number.is_integer()
-        else value
-        if not isinstance(value, str)
-        else number
-    )
+    except ValueError:
+        raise ValueError(f"expected a number, got {value[:40]!r}") from None
+    return int(number) if number.is_integer() else number
+
+
+def _text(value: Any) -> str | None:
+    """Take a text; anything else says nothing."""
+    return value if isinstance(value, str) else None
 
 
 Flag = Annotated[bool, BeforeValidator(_flag)]
@@ -108,7 +109,7 @@ class DetectionParams(SegmentationParams):
 class NextSampleParams(_Params):
     """What is said when the next image is asked for."""
 
-    client_id: Annotated[str | None, Field(max_length=200)] = None
+    client_id: Annotated[Annotated[str, Field(max_length=200)] | None, BeforeValidator(_text)] = None
 
 
 Kind = TypeVar("Kind", bound=_Params)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import logging
 import os
 import tempfile
@@ -10,6 +11,7 @@ import uuid
 from pathlib import Path
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -17,6 +19,7 @@ from tumorseg.errors import StorageError, TumorSegError, UnavailableError
 from tumorseg.server.observe import template
 
 logger = logging.getLogger(__name__)
+_MOST_ERRORS = 20
 _PACKAGE = Path(__file__).parents[1]
 # What the system says of a disk -> what an answer says; the file is named in the log only.
 _DISK = {
@@ -31,6 +34,7 @@ _DISK = {
 def install(app: FastAPI) -> None:
     """Make the application answer errors as JSON ``{"detail": …}``."""
     app.add_exception_handler(TumorSegError, _spoken)
+    app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(OSError, _of_the_system)
     app.add_exception_handler(Exception, _unexpected)
 
@@ -41,6 +45,18 @@ async def _spoken(request: Request, error: Exception) -> JSONResponse:
     wait = error.retry_after if isinstance(error, UnavailableError) else None
     headers = None if wait is None else {"Retry-After": str(wait)}
     return JSONResponse({"detail": _without_folders(str(error), request)}, status_code=status, headers=headers)
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
+    """Say which part of a request is not as described.
+
+    What was sent is not repeated, as the framework would: it may be a secret, huge, or no text that can be sent.
+    """
+    assert isinstance(error, RequestValidationError)
+    detail = [{key: one[key] for key in ("type", "loc", "msg") if key in one} for one in error.errors()[:_MOST_ERRORS]]
+    # A location may hold a name that was sent, and that half a letter.
+    whole = json.dumps(detail, ensure_ascii=False, default=str).encode("utf-8", "replace")
+    return JSONResponse({"detail": json.loads(whole)}, status_code=422)
 
 
 async def _of_the_system(request: Request, error: Exception) -> JSONResponse:

@@ -16,6 +16,7 @@ from fastapi.responses import JSONResponse, Response
 
 from tumorseg.access.types import Role
 from tumorseg.adapters.inference.subject import Subject
+from tumorseg.adapters.params import DetectionParams, SegmentationParams, form_schema
 from tumorseg.adapters.wire import InferResult, parse_params
 from tumorseg.adapters.workplace import Workplace
 from tumorseg.errors import InputError
@@ -61,7 +62,7 @@ async def infer(
     model: str,
     image: str = "",
     session_id: str = "",
-    params: Annotated[str, Form()] = "{}",
+    params: Annotated[str, Form(json_schema_extra=form_schema(SegmentationParams, DetectionParams))] = "{}",
     file: Annotated[UploadFile | None, File()] = None,
     label: Annotated[UploadFile | None, File()] = None,
     output: Output = Output.all,

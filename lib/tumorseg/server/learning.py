@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, HTTPException, Request, Response
 
 from tumorseg.access.types import Role
+from tumorseg.adapters.params import NextSampleParams
 from tumorseg.adapters.workplace import Workplace
 from tumorseg.errors import NotFoundError
 from tumorseg.server.audit import note
@@ -35,7 +36,7 @@ def next_sample(
     place: Place,
     who: Caller,
     strategy: str,
-    params: Annotated[dict[str, Any] | None, Body()] = None,
+    params: Annotated[NextSampleParams | None, Body()] = None,
 ) -> dict[str, Any]:
     """Return id, file name, checksum and UIDs of an image without a label, or ``{}`` where there is none to give.
 
@@ -43,7 +44,8 @@ def next_sample(
     """
     if strategy not in place.strategies:
         raise NotFoundError(f"unknown strategy {strategy!r}; known: {', '.join(place.strategies)}")
-    sample = _given(place, strategy, holder(who, params))
+    said = params.model_dump() if params else {}
+    sample = _given(place, strategy, holder(who, said))
     if not sample:
         left = place.datastore.get_unlabeled_images()
         response.headers[WHY] = "all-leased" if left else "all-labelled"
@@ -53,7 +55,7 @@ def next_sample(
     known = place.datastore.get_image_info(image_id)
     shown = {
         **known.get("strategy", {}),
-        strategy: {"ts": int(time.time()), "client_id": (params or {}).get("client_id")},
+        strategy: {"ts": int(time.time()), "client_id": said.get("client_id")},
     }
     place.datastore.update_image_info(image_id, {"strategy": shown})
     # Slicer's module has this image downloaded without its token (tumorseg.access.downloads).
