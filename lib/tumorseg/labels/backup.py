@@ -19,8 +19,8 @@ from tumorseg.errors import InputError, StorageError
 from tumorseg.labels.examination import Examination
 from tumorseg.labels.fsck import ORPHAN_AGE_S, Report
 from tumorseg.labels.history import LabelHistory
-from tumorseg.labels.layout import set_aside
 from tumorseg.labels.objects import flush_folder, make_folder
+from tumorseg.labels.rebuild import put_index
 from tumorseg.labels.records import from_row
 from tumorseg.labels.trouble import spoken
 from tumorseg.labels.types import LabelVersion
@@ -158,12 +158,7 @@ def _take_index(backup: LabelHistory, history: LabelHistory) -> None:
     path = history.database.path
     draft = path.with_name(f"restore-{secrets.token_hex(4)}.sqlite")
     _copy_index(backup.database.path, draft)
-    history.database.close()
-    for name in (f"{path.name}-wal", f"{path.name}-shm", path.name):
-        if path.with_name(name).exists():
-            set_aside(history.root, path.with_name(name))
-    os.replace(draft, path)
-    flush_folder(path.parent)
+    put_index(history, draft)
 
 
 def _is_sound(path: Path) -> bool:

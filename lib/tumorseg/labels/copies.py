@@ -203,7 +203,9 @@ class Copies:
     def _look(self, *, at_all: bool, until: float, stop: Callable[[], bool] = lambda: False) -> bool:
         """Look at the folders that changed, or at all; False where time ran out."""
         finished = True
-        for tag in self.layout.tags():
+        with spoken(self.layout.root):
+            tags = self.layout.tags()
+        for tag in tags:
             with spoken(self.layout.root):
                 changed_ns = os.stat(self.layout.root / tag).st_mtime_ns
             if not at_all and self._folders.get(tag) == changed_ns:

@@ -126,12 +126,18 @@ class PlainLayout:
         return found if isinstance(found, dict) else {}
 
 
-def set_aside(root: Path, path: Path) -> Path:
-    """Move a file that is in the way to where an operator finds it: nothing that might be a label is thrown away."""
+def set_aside(root: Path, path: Path, *, stays: bool = False) -> Path:
+    """Move a file that is in the way to where an operator finds it: nothing that might be a label is thrown away.
+
+    One that ``stays`` is in both places until something is put over it: there is no moment without it.
+    """
     folder = root / HISTORY_FOLDER / "set-aside"
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{secrets.token_hex(4)}-{path.name}"
-    os.replace(path, target)
+    if stays:
+        os.link(path, target)
+    else:
+        os.replace(path, target)
     return target
 
 

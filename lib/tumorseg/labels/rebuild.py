@@ -33,21 +33,26 @@ def rebuild_index(history: LabelHistory) -> str:
     versions = {**_from_rows(path), **_from_files(history)}
     draft = path.with_name(f"rebuild-{secrets.token_hex(4)}.sqlite")
     others = _fill(draft, path, versions.values())
+    put_index(history, draft)
+    _write_moved(history)
+    if (history.folder / REVIEWS_FOLDER).is_dir():
+        others += Reviews(history.database).recover()
+    also = f" and {others} rows of other tables" if others else ""
+    return f"made again with {len(versions)} versions{also}"
+
+
+def put_index(history: LabelHistory, new: Path) -> None:
+    """Put another index in the place of the one that is there, which is set aside."""
+    path = history.database.path
     history.database.close()
     # The log goes first: SQLite must never take the old one for a part of the new index.
     for name in (f"{path.name}-wal", f"{path.name}-shm"):
         if path.with_name(name).exists():
             set_aside(history.root, path.with_name(name))
     if path.exists():
-        kept = set_aside(history.root, path)
-        kept.chmod(0o600)
-    os.replace(draft, path)
+        set_aside(history.root, path, stays=True)
+    os.replace(new, path)
     flush_folder(path.parent)
-    _write_moved(history)
-    if (history.folder / REVIEWS_FOLDER).is_dir():
-        others += Reviews(history.database).recover()
-    also = f" and {others} rows of other tables" if others else ""
-    return f"made again with {len(versions)} versions{also}"
 
 
 def _write_moved(history: LabelHistory) -> None:
