@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -210,6 +213,15 @@ def test_a_damaged_file_lets_nobody_in(tmp_path: Path) -> None:
         Users(tmp_path).count()
 
 
+def test_a_file_of_a_newer_release_is_left_as_it_is(users: Users) -> None:
+    users.add("ann", Role.ADMIN)
+    connection = sqlite3.connect(users.database.path)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(UnavailableError, match="newer tumorseg"):
+        Users(users.database.path.parent).count()
+
+
 def test_a_file_that_was_replaced_is_read_anew(users: Users, tmp_path: Path) -> None:
     users.add("ann", Role.ADMIN)
     token = users.new_token("ann").text
@@ -235,3 +247,20 @@ def test_a_transaction_is_all_or_nothing(users: Users) -> None:
     with pytest.raises(RuntimeError):
         break_off()
     assert users.count() == 1
+
+
+def test_what_another_process_changes_is_seen_by_every_thread(users: Users) -> None:
+    """Trap: closing a handle of the file drops the process's locks on it, and another one takes the log away."""
+    users.add("ann", Role.VIEWER)
+    folder = users.database.path.parent
+    disable = (
+        "import sys; from pathlib import Path; from tumorseg.access.users import Users; "
+        "Users(Path(sys.argv[1])).set_active('ann', sys.argv[2] == 'yes')"
+    )
+    for number in range(3):
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(users.count).result()  # a connection more in this process
+        for active in (False, True):
+            words = [sys.executable, "-c", disable, str(folder), "yes" if active else "no"]
+            subprocess.run(words, check=True, timeout=60)
+            assert users.get("ann").active is active, number

@@ -184,3 +184,21 @@ def test_a_log_of_a_newer_release_is_left_as_it_is(tmp_path: Path) -> None:
     with pytest.raises(UnavailableError, match="newer tumorseg"):
         AuditLog(tmp_path).record("ann", "annotator", "label.save")
     assert len(rows(tmp_path)) == 1
+
+
+def test_two_logs_in_one_process_lose_nothing_to_another_process(tmp_path: Path) -> None:
+    """Trap: closing a handle of the file drops the process's locks on it, and another one takes SQLite's log away."""
+    first = AuditLog(tmp_path)
+    first.record("ann", "annotator", "label.save", "case1")
+    second = AuditLog(tmp_path)
+    second.record("ann", "annotator", "label.save", "case2")
+    for number in range(2):
+        other = multiprocessing.get_context("spawn").Process(target=append_some, args=(tmp_path, "bob", 2))
+        other.start()
+        other.join(60)
+        assert other.exitcode == 0
+        assert first.head()[0] == 2 + 3 * number + 2
+        assert second.record("ann", "annotator", "label.save", "case3").seq == 2 + 3 * number + 3
+    first.close()
+    second.close()
+    assert [row["seq"] for row in rows(tmp_path)] == list(range(1, 9))

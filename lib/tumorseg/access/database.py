@@ -20,6 +20,8 @@ FILE = "access.sqlite"
 _VERSION = 1
 #: Readers never wait for writers (WAL); this is how long a writer waits for another one.
 _WAIT_S = 5.0
+#: No thread of this process connects while another one makes the file.
+_MAKING = threading.Lock()
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS users (
   name TEXT PRIMARY KEY COLLATE NOCASE,
@@ -93,23 +95,34 @@ class Database:
         found: tuple[int, sqlite3.Connection] | None = getattr(self._local, "found", None)
         if found and self.exists and found[0] == self.path.stat().st_ino:
             return found[1]
-        self._make_private()
-        connection = sqlite3.connect(self.path, timeout=_WAIT_S, isolation_level=None)
+        with _MAKING:
+            self._make_private()
+            connection = sqlite3.connect(self.path, timeout=_WAIT_S, isolation_level=None)
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA foreign_keys = ON")
-        if connection.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
+        made_by = connection.execute("PRAGMA user_version").fetchone()[0]
+        if made_by > _VERSION:
+            connection.close()
+            raise UnavailableError(f"the file of users {self.path} was made by a newer tumorseg: upgrade this one")
+        if made_by != _VERSION:
             connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
         self._local.found = (self.path.stat().st_ino, connection)
         return connection
 
     def _make_private(self) -> None:
-        """Have folder and file, for their owner only; SQLite gives its other files the same mode."""
+        """Have folder and file, for their owner only; SQLite gives its other files the same mode.
+
+        A file that is there is never opened but by SQLite: closing any handle of a file drops all locks that the
+        process has on it, and another process would then take the log away in which this one still reads.
+        """
         if not self.path.parent.is_dir():
             self.path.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
-        os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
-        if self.path.stat().st_mode & 0o077:
-            self.path.chmod(0o600)
+        try:
+            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        except FileExistsError:
+            if self.path.stat().st_mode & 0o077:
+                self.path.chmod(0o600)
 
     @contextmanager
     def _explained(self, what: str) -> Iterator[None]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 from tumorseg.audit.record import COLUMNS, GENESIS
@@ -62,7 +63,9 @@ def connect(folder: Path) -> sqlite3.Connection:
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = folder / FILE_NAME
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # its -wal and -shm take over the mode
+    # A file that is there is opened by SQLite alone: closing a handle of it drops the locks of the whole process on it.
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))  # its -wal and -shm take over the mode
     connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
     try:
         made_by = connection.execute("PRAGMA user_version").fetchone()[0]
