@@ -134,7 +134,8 @@ def _mount_dicomweb(app: FastAPI, workplace: Workplace) -> None:
     from tumorseg.server.dicomweb import router
 
     assert isinstance(workplace.source, DicomSource)
-    routes = router(workplace.source.store, max_upload_mb=workplace.config.max_upload_mb)
+    config = workplace.config
+    routes = router(workplace.source.store, max_upload_mb=config.max_upload_mb, max_decoded_mb=config.max_decoded_mb)
     app.include_router(routes, prefix="/proxy")
 
 

@@ -24,15 +24,16 @@ _PREFIXES = ("wado", "qido", "stow")
 _MEBIBYTE = 1 << 20
 
 
-def router(store: DicomStore, *, max_upload_mb: int = 2048) -> APIRouter:
+def router(store: DicomStore, *, max_upload_mb: int = 2048, max_decoded_mb: int = 2048) -> APIRouter:
     """Build the routes of one store, ``/dicom/...``; the application puts ``/proxy`` before them.
 
     Args:
         store: a folder or an archive, from :func:`tumorseg.dicom.store.open_store`.
         max_upload_mb: largest STOW request that is taken (413 beyond).
+        max_decoded_mb: largest pixels of one instance that a folder takes, unpacked.
     """
     if isinstance(store, FolderStore):
-        service = dicomweb_folder.service(store, max_upload_mb * _MEBIBYTE)
+        service = dicomweb_folder.service(store, max_upload_mb * _MEBIBYTE, max_decoded_mb * _MEBIBYTE)
     elif isinstance(store, RemoteStore):
         service = dicomweb_remote.service(store, max_upload_mb * _MEBIBYTE)
     else:

@@ -60,7 +60,7 @@ _SERIES = _STUDY + "/series/{series}"
 _INSTANCE = _SERIES + "/instances/{instance}"
 
 
-def service(store: FolderStore, max_upload: int) -> APIRouter:
+def service(store: FolderStore, max_upload: int, max_decoded: int) -> APIRouter:
     """Build the routes of a folder."""
     routes = APIRouter()
     _add_search(routes, store)
@@ -68,7 +68,7 @@ def service(store: FolderStore, max_upload: int) -> APIRouter:
     _add_retrieval(routes, store)
     _add_frames(routes, store)
     _add_pictures(routes, store)
-    _add_store(routes, store, max_upload)
+    _add_store(routes, store, max_upload, max_decoded)
     return routes
 
 
@@ -194,12 +194,12 @@ def _add_pictures(routes: APIRouter, store: FolderStore) -> None:
     routes.add_api_route(_INSTANCE + "/frames/{number}/rendered", rendered_frame, summary="A frame's picture (WADO-RS)")
 
 
-def _add_store(routes: APIRouter, store: FolderStore, max_upload: int) -> None:
+def _add_store(routes: APIRouter, store: FolderStore, max_upload: int, max_decoded: int) -> None:
     @rule(Role.ANNOTATOR, "dicom.store")
     async def receive(request: Request, at: At) -> Response:
         boundary = stow.require_boundary(request.headers.get("content-type", ""))
         with await receive_body(request, max_upload) as body:
-            status, answer = await run_in_threadpool(stow.keep, store, body, boundary, at.study, at.base)
+            status, answer = await run_in_threadpool(stow.keep, store, body, boundary, at.study, at.base, max_decoded)
         return Response(json.dumps(answer), status_code=status, media_type=DICOM_JSON)
 
     for path in ("/studies", _STUDY):

@@ -12,7 +12,6 @@ from tumorseg.errors import InputError, TumorSegError
 from tumorseg.io.guard.dicom import check_dicom
 from tumorseg.server import multipart
 
-_MOST = 2048 << 20
 _FAILED, _STORED = "00081198", "00081199"
 
 
@@ -41,7 +40,7 @@ def keep(
     boundary: str,
     study_uid: str | None,
     base: str,
-    most: int = _MOST,
+    most: int,
 ) -> tuple[int, dict[str, Any]]:
     """Keep every part of a message whose pixels take at most ``most`` bytes unpacked.
 
