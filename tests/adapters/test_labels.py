@@ -120,7 +120,7 @@ def test_many_files_of_an_earlier_store_are_labels_while_they_are_taken_over(tmp
     for name in names:
         _label(tmp_path / "labels" / "final" / f"{name}.nii.gz")
     store = LabelStore(tmp_path / "labels")
-    store.take_over()
+    store.watch()
     assert store.labelled_by_tag() == {"final": names}
     assert all(store.tags(name) == ["final"] for name in names)
     assert store.head("old39", "final").author == "unknown"

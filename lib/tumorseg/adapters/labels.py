@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,18 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from tumorseg.adapters.grids import ImagePlace
 from tumorseg.adapters.sources import LABELS_FOLDER
-from tumorseg.errors import NotFoundError, StorageError
+from tumorseg.errors import NotFoundError
 from tumorseg.folders import data_folder
 from tumorseg.labels.checks import CheckedLabel, check_label
 from tumorseg.labels.copies import LOOK_EVERY_S
 from tumorseg.labels.history import LabelHistory
 from tumorseg.labels.layout import HISTORY_FOLDER, OUR_KEYS, PlainLayout, description
 from tumorseg.labels.types import LABEL_SUFFIXES, LabelVersion, Provenance, check_image_id, check_tag
+from tumorseg.labels.watch import Watch
 
 if TYPE_CHECKING:
     from tumorseg.config import AppConfig
-
-logger = logging.getLogger(__name__)
 
 __all__ = ["LABEL_SUFFIXES", "LOCAL_AUTHOR", "LabelStore", "PlainLabels", "labels_folder", "labels_root"]
 
@@ -76,8 +73,7 @@ class LabelStore:
         self.history = LabelHistory(root)
         self._plain = PlainLabels(root)
         self._lying_there: tuple[float, dict[str, frozenset[str]]] = (float("-inf"), {})
-        self._closing = threading.Event()
-        self._taking_over: threading.Thread | None = None
+        self._watch: Watch | None = None
 
     def tags(self, image_id: str) -> list[str]:
         """List the tags under which the image has a label."""
@@ -120,18 +116,11 @@ class LabelStore:
         plain = self._lying_there[1]
         return {tag: found.get(tag, frozenset()) | plain.get(tag, frozenset()) for tag in sorted(found | plain)}
 
-    def take_over(self) -> None:
-        """Take over the files of an earlier store, behind the first requests where there are many."""
-        self.history.copies.look()
-        if not self._is_complete:
-            self._taking_over = threading.Thread(target=self._take_over, name="take over labels", daemon=True)
-            self._taking_over.start()
-
-    def _take_over(self) -> None:
-        try:
-            self.history.adopt(self._closing.is_set)
-        except StorageError as error:
-            logger.warning("the labels in %s are shown as they lie there: %s", self.root, error)
+    def watch(self) -> None:
+        """Take over the files of an earlier store and of other tools, behind the requests, until it is closed."""
+        self.history.copies.look()  # a few are there before anybody asks
+        self._watch = Watch(self.history.copies)
+        self._watch.start()
 
     @property
     def _is_complete(self) -> bool:
@@ -188,9 +177,8 @@ class LabelStore:
 
     def close(self) -> None:
         """Give back what is open."""
-        self._closing.set()
-        if self._taking_over is not None:
-            self._taking_over.join()
+        if self._watch is not None:
+            self._watch.stop()
         self.history.close()
 
 

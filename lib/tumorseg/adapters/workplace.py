@@ -51,7 +51,7 @@ class Workplace:
         """
         source = open_source(config)
         labels = LabelStore(labels_root(config), config.label_classes)
-        labels.take_over()
+        labels.watch()
         datastore = StudyDatastore(source, labels)
         desk = LabelDesk(source, labels, datastore.places, config.lease_minutes)
         return cls(config, source, datastore, desk, Engine(config, source), strategies())

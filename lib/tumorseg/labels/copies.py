@@ -59,6 +59,7 @@ class Copies:
         guard: held while files are kept, so that nothing is cleared away under them.
 
     Attributes:
+        is_watched: whether somebody looks all the time (:class:`tumorseg.labels.watch.Watch`).
         is_settled: whether all that lay there at first was looked at once; until then the index may lack some.
     """
 
@@ -75,15 +76,22 @@ class Copies:
         self._objects = objects
         self._adopted = adopted
         self._guard = guard
+        self.is_watched = False
         self.is_settled = False
         self._memory = _Memory()
         self._folders: dict[str, int] = {}
         self._no_labels: dict[Path, FileState] = {}
         self._looking = threading.Lock()
 
-    def look(self) -> None:
-        """Take over what was put there since the last look, if that is a while ago and nobody else is looking."""
+    def look(self, *, unasked: bool = False) -> None:
+        """Take over what was put there since the last look, if that is a while ago and nobody else is looking.
+
+        Args:
+            unasked: not on behalf of a request; those leave it to whoever watches.
+        """
         now = time.monotonic()
+        if self.is_watched and not unasked:
+            return
         if now - self._memory.looked < LOOK_EVERY_S or not self._looking.acquire(blocking=False):
             return
         try:
@@ -93,9 +101,7 @@ class Copies:
                 self.is_settled = True
             self._memory.trouble = ""
         except StorageError as error:
-            if str(error) != self._memory.trouble:  # said once, not at every look
-                logger.warning("what other tools put into %s cannot be taken over: %s", self.layout.root, error)
-            self._memory.trouble = str(error)
+            self.complain(error)
         finally:
             self._memory.looked = time.monotonic()
             self._looking.release()
@@ -105,6 +111,12 @@ class Copies:
         with self._looking:
             finished = self._look(at_all=True, until=float("inf"), stop=until)
             self.is_settled = self.is_settled or finished
+
+    def complain(self, error: StorageError) -> None:
+        """Say that nothing can be taken over; once, and not at every look."""
+        if str(error) != self._memory.trouble:
+            logger.warning("what other tools put into %s cannot be taken over: %s", self.layout.root, error)
+        self._memory.trouble = str(error)
 
     def is_current(self, version: LabelVersion) -> bool:
         """Whether the copy of a version lies there as it was put."""
