@@ -60,6 +60,7 @@ evaluate: install ## measure a model on what no training saw and store it for `m
 benchmark: install ## measure speed and memory against stock MONAI Label, in an environment of its own (7 GB), and torchvision
 	$(BIN)/python -m benchmarks.serving $(BENCHMARK)
 	$(BIN)/python -m benchmarks.detection
+	$(BIN)/python -m benchmarks.batching
 
 load: install ## many clients at once against a live server and stock MONAI Label, then a search for leaks (LOAD="--seconds 60 --clients 50")
 	$(BIN)/python -m benchmarks.load $(LOAD)

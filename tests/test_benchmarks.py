@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from benchmarks import detection, machine, masks, processes, report, viewers
+from benchmarks import batching, detection, machine, masks, processes, report, viewers
 from benchmarks.measure import Samples
 from benchmarks.stock import prepare
 from tumorseg.errors import UnavailableError
@@ -213,3 +213,20 @@ def test_the_volume_is_of_24_slices_in_place() -> None:
     assert whole.grid.shape == (24, 256, 256)
     one = detection.part(whole, slice(0, 1))
     np.testing.assert_array_equal(one.voxels[0, 0], whole.voxels[0, 0])
+
+
+def test_pictures_are_slices_of_their_own_and_both_ways_answer_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.support import ThresholdModel
+
+    answered: list[ThresholdModel] = []
+    predict = ThresholdModel.predict
+    monkeypatch.setattr(
+        ThresholdModel, "predict", lambda self, *a, **kw: answered.append(self) or predict(self, *a, **kw)
+    )
+    said = batching._measured(ThresholdModel(), 3, 1)
+    assert len(answered) == 2 + 2 * 3
+    assert set(said["seconds"]) == {"alone", "together"}
+    assert said["speedup"] > 0
+    pictures = batching._pictures(ThresholdModel(), 3)
+    assert {picture.grid.shape for picture in pictures} == {(1, 256, 256)}
+    assert not np.array_equal(pictures[0].voxels, pictures[1].voxels)
