@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,11 @@ _NOT_IMAGES = frozenset({"SEG", "SR", "PR", "KO", "RTSTRUCT", "RTPLAN", "RTDOSE"
 _PREFERRED = "flair"
 
 
+#: Studies that are read at once, whoever asks. Parsing headers is Python's work: of many threads at it, all that
+#: answer anything else would have to wait for their turn.
+READ_AT_ONCE = 2
+
+
 class DicomSource:
     """The series of a store. Their ids are SeriesInstanceUIDs; the other series of the study serve as channels."""
 
@@ -31,6 +37,7 @@ class DicomSource:
 
     def __init__(self, store: DicomStore, cache: Path, cache_mb: int) -> None:
         self.store = store
+        self._reading = threading.BoundedSemaphore(READ_AT_ONCE)
         #: The series that were converted for viewers that want one file.
         self.images = DiskCache(cache / "images", cache_mb << 20)
 
@@ -80,10 +87,13 @@ class DicomSource:
         from tumorseg.dicom.headers import read_headers
         from tumorseg.dicom.study import read_dicom, read_displayed
 
-        if channels is None:
-            image = read_dicom(read_headers(self.store.files(image_id)))
-            return image, image.grid
-        return read_displayed(read_headers(self.files(image_id)), image_id, channels=channels)
+        # Fetched before: who waits for an archive keeps nobody else from reading.
+        files = self.store.files(image_id) if channels is None else self.files(image_id)
+        with self._reading:
+            if channels is None:
+                image = read_dicom(read_headers(files))
+                return image, image.grid
+            return read_displayed(read_headers(files), image_id, channels=channels)
 
     def local_file(self, image_id: str) -> Path:
         """Return the series as one NRRD on the grid of its slices, written to the cache on the first call."""
