@@ -72,6 +72,7 @@ def main(
             "clients": clients,
             "seconds": seconds,
             "pause_s": under_load.PAUSE_S,
+            "lead_in_s": under_load.LEAD_IN_S,
             "threads": threads,
             "model": model,
             "stock_model": under_load.STOCK_MODEL,

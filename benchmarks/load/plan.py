@@ -36,6 +36,7 @@ class Plan:
         seconds: how long requests are sent; what is under way then is waited for.
         requests: how many are sent at most, 0 for no such limit.
         pause_s: seconds that a client looks at an answer before it goes on, on average (even between 0 and twice it).
+        lead_in_s: how long they send before answers are timed: each study is opened for the first time then.
         drain_s: how long answers are waited for after the end.
         seed: of everything that is random.
         first_label: number of the first label map, so that several runs send different ones.
@@ -49,6 +50,7 @@ class Plan:
     seconds: float
     requests: int = 0
     pause_s: float = 0.0
+    lead_in_s: float = 0.0
     drain_s: float = 60.0
     seed: int = 1
     first_label: int = 0

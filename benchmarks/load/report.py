@@ -24,7 +24,8 @@ def show(result: Mapping[str, Any], console: Console) -> None:
         for column in ("", "answered", "refused", "errors", "p50 ms", "p95 ms", "max ms"):
             table.add_column(column, justify="right" if column else "left")
         for action, numbers in found["latency_ms"].items():
-            counts = (numbers["count"], found["refused_by"].get(action, 0), found["errors_by"].get(action, 0))
+            wrong = found["errors_by"].get(action, 0) + found["unanswered_by"].get(action, 0)
+            counts = (numbers["count"], found["refused_by"].get(action, 0), wrong)
             times = (f"{numbers[key]:.0f}" for key in ("p50", "p95", "max"))
             table.add_row(action, *map(str, counts), *times)
         console.print(table)

@@ -22,6 +22,7 @@ class Tally:
         messages: the first few errors, in words.
         in_flight: for every ``/info/`` asked, how many inferences were under way for these clients.
         waited_in_vain: action -> requests that nobody had answered when the run was ended.
+        lead_in: the seconds of what was answered before :meth:`begin`.
     """
 
     seconds: dict[str, list[float]] = field(default_factory=dict)
@@ -30,6 +31,11 @@ class Tally:
     messages: list[str] = field(default_factory=list)
     in_flight: list[int] = field(default_factory=list)
     waited_in_vain: Counter[str] = field(default_factory=Counter)
+    lead_in: dict[str, list[float]] = field(default_factory=dict)
+
+    def begin(self) -> None:
+        """Put aside how long answers took so far; refusals and errors go on counting."""
+        self.lead_in, self.seconds, self.in_flight = self.seconds, {}, []
 
     def answered(self, action: str, seconds: float) -> None:
         """Note an answer that was as it should be."""
@@ -49,7 +55,8 @@ class Tally:
     @property
     def total(self) -> int:
         """All requests that ended, however."""
-        return sum(map(len, self.seconds.values())) + self.refused.total() + self.errors.total()
+        answered = (*self.lead_in.values(), *self.seconds.values())
+        return sum(map(len, answered)) + self.refused.total() + self.errors.total()
 
     def as_json(self) -> dict[str, Any]:
         """Sum up."""
@@ -59,6 +66,7 @@ class Tally:
             "refused": self.refused.total(),
             "messages": self.messages,
             "latency_ms": {action: latency(values) for action, values in sorted(self.seconds.items())},
+            "lead_in_latency_ms": {action: latency(values) for action, values in sorted(self.lead_in.items())},
             "refused_by": dict(self.refused),
             "errors_by": dict(self.errors),
             "unanswered_by": dict(self.waited_in_vain),

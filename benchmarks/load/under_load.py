@@ -20,6 +20,8 @@ STOCK_MODEL = "resunet"
 STOCK_BATCH = 1
 # Seconds that a person looks at an answer, on average. Less than any: fifty of these are hundreds at work.
 PAUSE_S = 0.5
+# In this time every study is opened for the first time; it counts for errors, and is timed apart.
+LEAD_IN_S = 10.0
 
 Step = Callable[[float, int], None]
 
@@ -29,7 +31,9 @@ def load_ours(scratch: Path, model: str, clients: int, seconds: float, threads: 
     images = copy_study(STUDY, scratch / "studies", studies)
     launch = ours("load", scratch / "studies", images[0], scratch, model, state=f"{scratch}/state")
     with running(launch, scratch, threads) as server, MemoryWatch(server.pid) as watch:
-        plan = Plan(server.address, model, tuple(images), clients, ANNOTATING, seconds, pause_s=PAUSE_S)
+        plan = Plan(
+            server.address, model, tuple(images), clients, ANNOTATING, seconds, pause_s=PAUSE_S, lead_in_s=LEAD_IN_S
+        )
         before = cpu_seconds(server.pid)
         found = run_clients(plan, step)
         used = cpu_seconds(server.pid) - before
@@ -45,8 +49,14 @@ def load_stock(scratch: Path, made: Stock, clients: int, seconds: float, threads
     for name in names:
         shutil.copyfile(image, folder / f"{name}.nii")
     launch = stock("stock-load", replace(made, studies=folder), STOCK_MODEL, STOCK_BATCH)
-    mix = dict(ANNOTATING)
     with running(launch, scratch, threads) as server, MemoryWatch(server.pid) as watch:
-        plan = Plan(server.address, STOCK_MODEL, tuple(names), clients, mix, seconds, pause_s=PAUSE_S, drain_s=30)
+        plan = Plan(
+            server.address, STOCK_MODEL, tuple(names), clients, mix, seconds, pause_s=PAUSE_S, lead_in_s=LEAD_IN_S
+        )
         found = run_clients(plan, step)
     return {**found, "memory_mb": round(watch.peak, 1), "studies": studies}
+
+
+def _plan(address: str, model: str, images: list[str], clients: int, seconds: float) -> Plan:
+    """The same for both: what is asked, how often, and what is timed."""
+    return Plan(address, model, tuple(images), clients, ANNOTATING, seconds, pause_s=PAUSE_S, lead_in_s=LEAD_IN_S)

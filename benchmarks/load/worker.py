@@ -46,11 +46,13 @@ async def run(plan: Plan) -> dict[str, Any]:
     """Prepare, run all clients, and sum up."""
     shared = await _prepare(plan)
     begin = time.perf_counter()
-    running = _Run(plan, shared, begin + plan.seconds)
+    running = _Run(plan, shared, begin + plan.lead_in_s + plan.seconds)
+    if plan.lead_in_s:
+        asyncio.get_running_loop().call_later(plan.lead_in_s, shared.tally.begin)
     late: list[float] = []
     beside = [asyncio.create_task(_watch_loop(late)), asyncio.create_task(_tell(shared.tally, begin))]
     clients = [asyncio.create_task(_client(running, number)) for number in range(plan.clients)]
-    _, pending = await asyncio.wait(clients, timeout=plan.seconds + plan.drain_s)
+    _, pending = await asyncio.wait(clients, timeout=plan.lead_in_s + plan.seconds + plan.drain_s)
     took = time.perf_counter() - begin
     for task in (*pending, *beside):
         task.cancel()
@@ -63,7 +65,7 @@ async def run(plan: Plan) -> dict[str, Any]:
 
 
 async def _prepare(plan: Plan) -> Shared:
-    """Let the server load its model, take the grid of the label maps from the answer, and make the first ones."""
+    """Ask each thing once, so that models and modules are loaded; make label maps on the grid of the first answer."""
     async with _connection(plan) as http:
         said = {"params": json.dumps(OHIF_PARAMS)}
         wanted = {"image": plan.images[0], "output": "image"}
@@ -75,7 +77,13 @@ async def _prepare(plan: Plan) -> Shared:
         if "session" in plan.mix:
             async with http.get("/datastore/image", params={"image": plan.images[0]}) as answer:
                 file = await answer.read()
-    shared = Shared(plan.model, plan.images, LabelFiles.like(nrrd), file, Tally(), count(plan.first_label))
+        shared = Shared(plan.model, plan.images, LabelFiles.like(nrrd), file, Tally(), count(plan.first_label))
+        for name in plan.mix:
+            await Client(http, shared, Random(plan.seed)).act(name)
+    warm = shared.tally
+    if warm.errors:
+        raise SystemExit(f"a first request failed: {'; '.join(warm.messages)}")
+    shared.tally = Tally()
     ready = plan.requests // 4 or _LABELS_READY
     shared.ready = [shared.labels.make(next(shared.numbers)) for _ in range(ready)]
     return shared
