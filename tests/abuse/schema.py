@@ -23,6 +23,8 @@ from tests.dicom.phantoms import sample, write_dicom_series, write_nifti
 from tests.serving import live
 
 TIMEOUT_S = 600
+#: How long one run makes up requests, s.
+LONGEST_S = 45
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ def _run(title: str, address: str, known: dict[str, str], folder: Path, examples
     command += ["run", f"{address}/openapi.json", "--checks", "not_a_server_error", "--continue-on-failure"]
     command += ["--max-examples", str(examples), "--seed", str(seed), "--generation-database", "none", "--no-shrink"]
     command += ["--request-timeout", "60", "--warnings", "off"]
+    command += ["--max-time", str(LONGEST_S)]
     if examples < 5:  # a quick look: the cases that are worked out of the description alone take most of the time
         command += ["--phases", "fuzzing"]
     said = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, cwd=folder, check=False)
