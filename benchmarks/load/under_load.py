@@ -31,9 +31,7 @@ def load_ours(scratch: Path, model: str, clients: int, seconds: float, threads: 
     images = copy_study(STUDY, scratch / "studies", studies)
     launch = ours("load", scratch / "studies", images[0], scratch, model, state=f"{scratch}/state")
     with running(launch, scratch, threads) as server, MemoryWatch(server.pid) as watch:
-        plan = Plan(
-            server.address, model, tuple(images), clients, ANNOTATING, seconds, pause_s=PAUSE_S, lead_in_s=LEAD_IN_S
-        )
+        plan = _plan(server.address, model, images, clients, seconds)
         before = cpu_seconds(server.pid)
         found = run_clients(plan, step)
         used = cpu_seconds(server.pid) - before
@@ -50,9 +48,7 @@ def load_stock(scratch: Path, made: Stock, clients: int, seconds: float, threads
         shutil.copyfile(image, folder / f"{name}.nii")
     launch = stock("stock-load", replace(made, studies=folder), STOCK_MODEL, STOCK_BATCH)
     with running(launch, scratch, threads) as server, MemoryWatch(server.pid) as watch:
-        plan = Plan(
-            server.address, STOCK_MODEL, tuple(names), clients, mix, seconds, pause_s=PAUSE_S, lead_in_s=LEAD_IN_S
-        )
+        plan = _plan(server.address, STOCK_MODEL, names, clients, seconds)
         found = run_clients(plan, step)
     return {**found, "memory_mb": round(watch.peak, 1), "studies": studies}
 
