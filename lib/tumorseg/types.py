@@ -176,6 +176,7 @@ class SliceScores:
         model: registry name.
         version: identifies the weights.
         notes: fallbacks and warnings.
+        rung: as of :class:`Prediction`.
     """
 
     scores: NDArray[np.floating[Any]]
@@ -183,6 +184,7 @@ class SliceScores:
     model: str
     version: str
     notes: tuple[str, ...] = ()
+    rung: str = "full"
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from tumorseg.errors import InputError, NotFoundError, UnavailableError
 from tumorseg.geometry import Grid, to_axial
 from tumorseg.models import gate, gate_resnet50
 from tumorseg.models.classifier import SliceClassifier
+from tumorseg.models.engines.base import Look
 from tumorseg.models.engines.openvino_engine import OpenVinoEngine
 from tumorseg.models.engines.torch_engine import TorchEngine
 from tumorseg.models.slice_classifier import SlicewiseClassifier
@@ -73,8 +74,10 @@ def test_scores_follow_their_slices_through_any_permutation(classifier, permutat
 
 def test_both_engines_give_the_same_scores(classifier):
     prepared = np.random.default_rng(0).normal(size=(3, 4, 96, 70)).astype(np.float32)
-    fast = OpenVinoEngine(classifier.spec, classifier.weights).scores(prepared)
-    reference = TorchEngine(classifier.spec, classifier.weights, "cpu").scores(prepared)
+    looks = [Look(classifier.spec, prepared, whole=True) for _ in range(2)]
+    OpenVinoEngine(classifier.spec, classifier.weights).look(looks[:1])
+    TorchEngine(classifier.spec, classifier.weights, "cpu").look(looks[1:])
+    fast, reference = (look.probability for look in looks)
     assert np.ptp(reference) > 1e-4, "the comparison needs an answer that varies"
     assert np.abs(fast - reference).max() < 1e-3
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from tumorseg.geometry import Grid
 from tumorseg.models.base import Progress
+from tumorseg.models.engines.rung import lower_name
 from tumorseg.models.gate import build as build_gate
 from tumorseg.models.slice_classifier import SlicewiseClassifier
 from tumorseg.models.slicewise import SlicewiseModel, SlicewiseSpec
@@ -121,7 +122,11 @@ class Cascade:
         return replace(
             answer,
             version=self.version,
-            notes=(*answer.notes, f"the gate passed {share}; the others were not segmented"),
+            rung=lower_name(found.rung, answer.rung),
+            notes=(
+                *dict.fromkeys(answer.notes + found.notes),
+                f"the gate passed {share}; the others were not segmented",
+            ),
             latencies={"gate": gated - started, **answer.latencies},
             stages=stages,
         )

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tumorseg.models.base import Progress
+from tumorseg.models.engines.base import Look
+from tumorseg.models.engines.rung import said
 from tumorseg.models.metadata import identify, read_metadata, read_number
 from tumorseg.models.preparation import prepare
 from tumorseg.models.slicewise import CONTRAST_KEY, SlicewiseSpec
@@ -49,5 +51,10 @@ class SlicewiseClassifier:
     def classify(self, image: StudyImage, *, progress: Progress | None = None) -> SliceScores:
         """Score every slice of ``image`` along its most axial axis."""
         prepared = prepare(image, self.channels, self.spec.stride, self.contrast)
-        scores = np.ascontiguousarray(prepared.along(self._engine.scores(prepared.slices, progress)))
-        return SliceScores(scores, prepared.axis, self.name, self.version, prepared.notes)
+        look = Look(self.spec, prepared.slices, progress, whole=True)
+        self._engine.look([look])
+        if look.error is not None:
+            raise look.error
+        scores = np.ascontiguousarray(prepared.along(look.probability))
+        rung, notes = said(look.rung)
+        return SliceScores(scores, prepared.axis, self.name, self.version, prepared.notes + notes, rung)

@@ -17,13 +17,15 @@ from safetensors.torch import load_file
 from torch import nn
 
 from tumorseg.geometry import Grid
-from tumorseg.models import resunet
+from tumorseg.models import gate, resunet
+from tumorseg.models.cascade import Cascade
 from tumorseg.models.detection_options import DetectionOptions
 from tumorseg.models.detector import DetectorModel, DetectorSpec
 from tumorseg.models.engines.detection_engine import DetectionEngine
 from tumorseg.models.engines.ladder import STAY_S, Ladder
 from tumorseg.models.engines.rung import Rung, rungs
 from tumorseg.models.engines.torch_engine import Placed, TorchEngine, autocast
+from tumorseg.models.slice_classifier import SlicewiseClassifier
 from tumorseg.models.slicewise import SlicewiseModel
 from tumorseg.networks.maskrcnn import build_maskrcnn
 from tumorseg.training.checkpoint import save_weights
@@ -244,3 +246,16 @@ def test_half_precision_is_one_that_cannot_overflow() -> None:
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16
     with autocast(torch.device("cpu"), False):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
+
+
+def test_a_cascade_says_the_lower_rung_of_its_two_stages(weights: Any, tmp_path: Any) -> None:
+    spec = gate.SPEC
+    torch.manual_seed(0)
+    save_weights(spec.network().state_dict(), tmp_path / "g.safetensors", half=False, metadata={"threshold": "0"})
+    first = SlicewiseClassifier(spec, tmp_path / "g.safetensors", "cpu")
+    engine = TorchEngine(spec, tmp_path / "g.safetensors", "cpu")
+    engine.placed = OnCard(Card(copy.deepcopy(engine.placed.on(rungs(1)[-1])[0]), NEVER, NEVER), CARD)
+    first.__dict__["_engine"] = engine
+    answer = Cascade(first, model_on((99, 99), weights)).predict(study())
+    assert answer.rung == "cpu"
+    assert sum("on the CPU" in note for note in answer.notes) == 1

@@ -109,11 +109,11 @@ class SliceEngine(ABC):
             progress: told (done, total) slices.
             only: ``(K,)``, the slices to look at; the others are 0.
         """
-        return self._alone(Look(self.spec, prepared, progress, only))
-
-    def scores(self, prepared: NDArray[np.float32], progress: Progress | None = None) -> NDArray[np.float32]:
-        """Run a network that says one number of a slice: ``(C, K, H, W)`` -> ``(K,)`` probabilities."""
-        return self._alone(Look(self.spec, prepared, progress, whole=True))
+        look = Look(self.spec, prepared, progress, only)
+        self.look([look])
+        if look.error is not None:
+            raise look.error
+        return look.probability
 
     def look(self, looks: Sequence[Look]) -> None:
         """Run the network over several volumes in one go; each gets what it would get alone.
@@ -124,12 +124,6 @@ class SliceEngine(ABC):
             look.restart()
         by_size = sorted(looks, key=lambda look: look.shape)  # slices of one size can be stacked
         self.run(_items(by_size), lambda item, probability, rung: item[0].keep(item[1], probability, rung))
-
-    def _alone(self, look: Look) -> NDArray[np.float32]:
-        self.look([look])
-        if look.error is not None:
-            raise look.error
-        return look.probability
 
     @abstractmethod
     def run(self, items: Iterator[Item], keep: Keep) -> None:

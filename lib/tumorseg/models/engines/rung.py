@@ -49,6 +49,11 @@ def lower(one: Rung | None, other: Rung | None) -> Rung | None:
     return max((rung for rung in (one, other) if rung is not None), key=lambda rung: rung.depth, default=None)
 
 
+def lower_name(one: str, other: str) -> str:
+    """Return the name of the lower of two rungs."""
+    return max(one, other, key=_ORDER.index)
+
+
 def said(rung: Rung | None) -> tuple[str, tuple[str, ...]]:
     """Return the name of a rung and the notes that an answer carries; no ladder is the top of one."""
     if rung is None or rung.name == "full":
