@@ -23,6 +23,8 @@ from tumorseg.labels.layout import description
 from tumorseg.labels.types import LabelVersion, Provenance
 
 FINAL = DefaultLabelTag.FINAL.value
+#: In a label's info: whether its voxels were compared with the image's; absent where they were.
+GEOMETRY, UNCHECKED = "geometry", "unchecked"
 #: Characters that may be noted on one image: notes are kept in memory.
 _NOTE_LENGTH = 1 << 16
 
@@ -145,9 +147,14 @@ class StudyDatastore(Datastore):  # type: ignore[misc]
         *,
         expected_parent: str | None = None,
     ) -> LabelVersion:
-        """Keep a label of the image as a new version; one that does not lie on the image's voxels is refused."""
+        """Keep a label of the image as a new version; one that does not lie on the image's voxels is refused.
+
+        Where the image cannot be read now the label is kept all the same, and its info says that nobody compared them.
+        """
         entry = self.source.entry(image_id)
         place = self.places.of(entry.id)
+        if place is None:
+            info = {**info, GEOMETRY: UNCHECKED}
         return self.labels.save(entry.id, tag, file, info, provenance, place=place, expected_parent=expected_parent)
 
     def remove_label(self, label_id: str, label_tag: str, provenance: Provenance = LOCAL_AUTHOR) -> None:
