@@ -7,7 +7,7 @@ both answer whatever the others do.
 
 Of MONAI Label's own routers none is mounted: importing them costs half a minute on a small machine (they import
 all of MONAI), and each runs its work in the event loop. The addresses and answers are MONAI Label's. What it offers
-beyond and is not safe to offer (weights upload, reload, deletion of images, paths as images) does not exist here.
+beyond and is not safe to offer (reload, deletion of images, paths as images) does not exist here.
 """
 
 from __future__ import annotations
