@@ -80,6 +80,32 @@ def test_sessions(client: Any, tmp_path: Path) -> None:
     assert client.remove_session(session)["name"] == session
 
 
+def test_upload_an_image(client: Any, library: Any, server: tuple[str, str], tmp_path: Path) -> None:
+    new = write_nifti(tmp_path / "new.nii.gz", GRIDS["coronal"], sample(GRIDS["coronal"]))
+    if server[1] != "case1":
+        with pytest.raises(library.MONAILabelClientException) as caught:
+            client.upload_image(str(new), "sent")
+        assert "DICOM" in caught.value.msg
+        return
+    (tmp_path / "studies").mkdir()
+    write_nifti(tmp_path / "studies" / "first.nii.gz", GRID, sample(GRID))
+    with live(tmp_path / "studies", tmp_path) as address:
+        other = library.MONAILabelClient(address, tmpdir=str(tmp_path), client_id="tester")
+        assert other.upload_image(str(new), "sent")["image"] == "sent"
+        assert other.datastore()["objects"].keys() == {"first", "sent"}
+        file, _ = other.infer("threshold", "sent", {"result_extension": ".nrrd"})
+        voxels, grid = read_label(Path(file))
+        np.testing.assert_array_equal(voxels > 0, tumour_mask(grid))
+
+
+def test_segment_a_file_that_is_sent_along(client: Any, tmp_path: Path) -> None:
+    own = write_nifti(tmp_path / "own.nii.gz", GRIDS["sagittal"], sample(GRIDS["sagittal"]))
+    file, params = client.infer("threshold", "", {"result_extension": ".nrrd"}, file=str(own))
+    voxels, grid = read_label(Path(file))
+    np.testing.assert_array_equal(voxels > 0, tumour_mask(grid))
+    assert params["label_names"] == {"tumor": 1}
+
+
 def test_a_refusal_reaches_the_caller(client: Any, library: Any, server: tuple[str, str]) -> None:
     with pytest.raises(library.MONAILabelClientException) as caught:
         client.infer("unet9", server[1], {})
