@@ -7,9 +7,10 @@ from torch import nn
 from tumorseg.networks.fcn32s import FCN32s
 from tumorseg.networks.resunet import ResidualBlock, ResUNet
 from tumorseg.networks.resunet25d import ResUNet25D
+from tumorseg.networks.tiny import TinyUNet
 from tumorseg.networks.unet import UNet
 
-NETWORKS = [(ResUNet(), 3), (ResUNet25D(), 9), (UNet(), 3), (FCN32s(), 3)]
+NETWORKS = [(ResUNet(), 3), (ResUNet25D(), 9), (UNet(), 3), (FCN32s(), 3), (TinyUNet(), 3)]
 
 
 @pytest.mark.parametrize(("network", "channels"), NETWORKS)

@@ -1,4 +1,4 @@
-"""A small U-Net for pictures of 64 x 64: 40 thousand parameters, a training takes seconds on one CPU core.
+"""A small U-Net for pictures of 64 x 64: 0.16 million parameters, a training takes seconds on one CPU core.
 
 For simulations, where hundreds of networks are trained; no model ships that is made of it. 2 x 2 pixels are folded
 into channels first (Shi et al. 2016 run backwards), then one 3 x 3 convolution with batch norm and ReLU a stage, 2 x 2
@@ -12,7 +12,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-WIDTHS = (8, 16, 32, 64)
+WIDTHS = (16, 32, 64, 128)
 FOLD = 2
 
 

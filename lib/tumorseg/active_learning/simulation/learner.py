@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,7 +28,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
-_TINY_RECIPE = TrainConfig(loss="dice_bce", batch=8, learning_rate=8e-3, ema=0.98, stages=(Stage(1.0, 1.0, 64),))
+# Tried at three seeds: at half the width one training in three had found nothing after 300 steps.
+_TINY_RECIPE = TrainConfig(loss="dice_bce", batch=8, learning_rate=4e-3, ema=0.98, stages=(Stage(1.0, 1.0, 64),))
 
 
 class RoundTrainer(Trainer):
@@ -42,6 +42,12 @@ class RoundTrainer(Trainer):
         self.dices = {volume.id: volume_dice(self.average, volume) for volume in volumes}
         mean = float(np.mean(list(self.dices.values())))
         return 1 - mean, mean
+
+    def _keep(self, row: dict[str, float]) -> None:
+        self.history.append(row)  # the averaged weights at the end are what is wanted, and they are in memory
+
+    def _save(self) -> None:
+        """Write nothing: a round is done again as a whole."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +75,10 @@ class Learner:
         self, labelled: Sequence[Volume], held_out: Sequence[Volume], seed: int
     ) -> tuple[nn.Module, dict[str, float]]:
         """Train a new network and return it with the Dice of each held-out patient; a seed gives the same again."""
-        with torch.random.fork_rng(devices=[]), TemporaryDirectory(prefix="tumorseg-round-") as folder:
+        with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)  # initial weights; the block gives the former state back
-            trainer = RoundTrainer(self.network(), replace(self.config, seed=seed), Path(folder), device=self.device)
-            trainer.fit(labelled, held_out)
+            trainer = RoundTrainer(self.network(), replace(self.config, seed=seed), Path(), device=self.device)
+        trainer.fit(labelled, held_out)
         return trainer.average, trainer.dices
 
     def ask(

@@ -37,7 +37,7 @@ class Settings:
     start: int = 16
     batch: int = 32
     rounds: int = 5
-    steps: int = 300
+    steps: int = 250
     shrink: int = 4
     patients: int | None = None
     passes: int = 5

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -11,13 +12,12 @@ from tumorseg.active_learning.simulation.data import Patients
 from tumorseg.active_learning.simulation.learner import Learner, scoreable
 from tumorseg.active_learning.simulation.records import Records
 from tumorseg.active_learning.simulation.settings import BASELINE, Settings
-from tumorseg.active_learning.simulation.trajectory import FULL, run
+from tumorseg.active_learning.simulation.trajectory import FULL, rounds, run_round
 from tumorseg.errors import InputError
 from tumorseg.registry import STRATEGIES, load_strategy
 
 #: Told (done, total) rounds.
 Progress = Callable[[int, int], None]
-_POLL_SECONDS = 0.5
 
 
 def simulated() -> tuple[str, ...]:
@@ -66,46 +66,62 @@ def simulate(
         progress: told about rounds.
     """
     records = Records(folder, settings, patients.name)
-    jobs = [(name, seed) for seed in seeds for name in (FULL, *strategies)]
-    total = len(seeds) * (1 + len(strategies) * settings.rounds)
+    trajectories = [(name, seed) for seed in seeds for name in (FULL, *strategies)]
+    total = sum(rounds(name, settings) for name, _ in trajectories)
 
     def report() -> None:
         if progress:
-            rounds = {FULL: 1}
-            done = sum(records.has(n, s, r) for n, s in jobs for r in range(rounds.get(n, settings.rounds)))
-            progress(done, total)
+            progress(sum(records.has(n, s, r) for n, s in trajectories for r in range(rounds(n, settings))), total)
 
     if workers == 1:
         learner = Learner(settings, device)
-        for name, seed in jobs:
-            run(name, seed, settings, patients, learner, records)
-            report()
-        return records
-    context = get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _begin, (settings, patients, folder, device)) as pool:
-        pending = {pool.submit(_work, name, seed) for name, seed in jobs}
-        try:
-            while pending:
-                done, pending = wait(pending, _POLL_SECONDS, FIRST_EXCEPTION)
-                for future in done:
-                    future.result()
+        for name, seed in trajectories:
+            for round_ in range(rounds(name, settings)):
+                run_round(name, seed, round_, settings, patients, learner, records)
                 report()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    else:
+        with ProcessPoolExecutor(workers, get_context("spawn"), _begin, (settings, patients, folder, device)) as pool:
+            _spread(pool, trajectories, settings, report)
     return records
+
+
+def _spread(
+    pool: ProcessPoolExecutor, trajectories: Sequence[tuple[str, int]], settings: Settings, report: Callable[[], None]
+) -> None:
+    """Have every trajectory done, one round after the other; an error stops what has not begun."""
+
+    def submit(name: str, seed: int, round_: int) -> None:
+        pending[pool.submit(_work, name, seed, round_)] = (name, seed, round_)
+
+    pending: dict[Future[None], tuple[str, int, int]] = {}
+    for name, seed in trajectories:
+        submit(name, seed, 0)
+    try:
+        while pending:
+            done, _ = wait(pending, return_when=FIRST_COMPLETED)
+            for future in done:
+                name, seed, round_ = pending.pop(future)
+                future.result()
+                if round_ + 1 < rounds(name, settings):
+                    submit(name, seed, round_ + 1)
+            report()
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
 
 
 _worker: list[tuple[Settings, Patients, Learner, Records]] = []
 
 
 def _begin(settings: Settings, patients: Patients, folder: Path, device: str) -> None:
+    """Make a process ready. Ctrl-C is for the first process; this one ends its round, which is kept."""
     import torch
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
     _worker.append((settings, patients, Learner(settings, device), Records(folder, settings, patients.name)))
 
 
-def _work(name: str, seed: int) -> None:
+def _work(name: str, seed: int, round_: int) -> None:
     settings, patients, learner, records = _worker[0]
-    run(name, seed, settings, patients, learner, records)
+    run_round(name, seed, round_, settings, patients, learner, records)

@@ -39,26 +39,40 @@ FULL = "full"
 CASE = -1
 
 
-def run(name: str, seed: int, settings: Settings, patients: Patients, learner: Learner, records: Records) -> None:
-    """Do every round of a trajectory that is not stored yet; :data:`FULL` has one."""
+def rounds(name: str, settings: Settings) -> int:
+    """Return how many rounds a strategy has; :data:`FULL` has one."""
+    return 1 if name == FULL else settings.rounds
+
+
+def run_round(
+    name: str, seed: int, round_: int, settings: Settings, patients: Patients, learner: Learner, records: Records
+) -> None:
+    """Do one round and keep it, unless it is there already; the rounds before it must be."""
+    if records.has(name, seed, round_):
+        return
+    started = time.monotonic()
     pool = Pool(patients.pool, settings)
+    labelled = labelled_before(name, seed, round_, pool, records)
+    volumes = pool.label(labelled)
+    network, dice = learner.fit(volumes, patients.held_out, training_seed(seed, round_))
+    last = round_ == rounds(name, settings) - 1
+    chosen = () if last else choose(load_strategy(name), seed, round_, pool, labelled, learner, network)
+    slices = sum(len(volume.mask) for volume in volumes)
+    seconds = round(time.monotonic() - started, 2)
+    records.put(name, seed, round_, Record(len(volumes), slices, len(labelled), dice, chosen, seconds))
+
+
+def labelled_before(name: str, seed: int, round_: int, pool: Pool, records: Records) -> list[Item]:
+    """Return what is labelled when a round begins: the start, and what the rounds before it chose."""
     if name == FULL:
-        labelled, rounds = pool.units, 1
-    else:
-        labelled, rounds = pool.start(seed), settings.rounds
-    for round_ in range(rounds):
-        record = records.get(name, seed, round_)
+        return pool.units
+    labelled = pool.start(seed)
+    for earlier in range(round_):
+        record = records.get(name, seed, earlier)
         if record is None:
-            started = time.monotonic()
-            volumes = pool.label(labelled)
-            network, dice = learner.fit(volumes, patients.held_out, training_seed(seed, round_))
-            last = round_ == rounds - 1
-            chosen = () if last else choose(load_strategy(name), seed, round_, pool, labelled, learner, network)
-            slices = sum(len(volume.mask) for volume in volumes)
-            seconds = round(time.monotonic() - started, 2)
-            record = Record(len(volumes), slices, len(labelled), dice, chosen, seconds)
-            records.put(name, seed, round_, record)
-        labelled = [*labelled, *record.chosen]
+            raise InputError(f"{name}, seed {seed}: round {earlier} must be done before round {round_}")
+        labelled += record.chosen
+    return labelled
 
 
 class Pool:
