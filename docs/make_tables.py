@@ -27,8 +27,11 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 CARDS = ROOT / "lib" / "tumorseg" / "models" / "weights"
 RESULTS = ROOT / "docs" / "results"
-SERVING = ROOT / "benchmarks" / "results" / "serving.json"
+MEASURED = ROOT / "benchmarks" / "results"
+SERVING = MEASURED / "serving.json"
 TABLE = re.compile(r"(<!-- table:(\w+) -->\n).*?(<!-- /table:\2 -->)", re.DOTALL)
+# What clients do under load, in the order of the table.
+ACTIONS = ("info", "next_sample", "read_label", "save_label", "infer_ohif", "infer_slicer")
 
 Row = tuple[str, ...]
 
@@ -116,6 +119,47 @@ def _speeds(result: dict[str, Any]) -> Iterator[Row]:
     yield "`/info/` during an inference", *busy, ratio["info_while_busy"]
 
 
+def load() -> str:
+    """Our server and stock MONAI Label under many clients at once, and what ours holds after many requests."""
+    path = MEASURED / "load.json"
+    if not path.exists():
+        return "*Not measured in this checkout yet (`make load`).*\n"
+    result = json.loads(path.read_text(encoding="utf-8"))
+    rows = [(f"`{action}`", *_loaded(result["ours"], action), *_loaded(result["stock"], action)) for action in ACTIONS]
+    head = ("milliseconds", "ours p50", "p95", "max", "stock p50", "p95", "max")
+    ours, settings = result["ours"], result["settings"]
+    said = f"{settings['clients']} clients for {settings['seconds']:g} s: "
+    said += f"{ours['requests']} requests to ours, {ours['errors']} errors, {ours['refused']} refused"
+    if "requests" in result["stock"]:
+        said += f"; {result['stock']['requests']} to stock"
+    if result["lasting"]:
+        grown = result["lasting"]["growth_over_10000_requests"]
+        said += f". After {result['lasting']['requests']} further requests, growth over 10,000: "
+        said += ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in grown.items())
+    return markdown(head, rows) + f"\n{said}. Taken {result['taken']} on {result['machine']['processor']}.\n"
+
+
+def _loaded(found: dict[str, Any], action: str) -> Row:
+    numbers = found.get("latency_ms", {}).get(action)
+    return tuple(f"{numbers[key]:.0f}" for key in ("p50", "p95", "max")) if numbers else ("–", "–", "–")
+
+
+def crash() -> str:
+    """What was left of labels after their writers were killed."""
+    path = MEASURED / "crash.json"
+    if not path.exists():
+        return "*Not measured in this checkout yet (`make crash`).*\n"
+    result = json.loads(path.read_text(encoding="utf-8"))
+    head = ("", "acknowledged", "processes killed", "saves cut off", "lost", "half-written")
+    keys = ("acknowledged", "kills", "interrupted")
+    rows = [
+        (title, *(str(part[key]) for key in keys), str(len(part["lost"])), str(len(part["half_written"])))
+        for name, title in (("writers", "through the history"), ("servers", "through servers"))
+        if (part := result.get(name))
+    ]
+    return markdown(head, rows) + f"\nTaken {result['taken']} on {result['machine']['processor']}.\n"
+
+
 def markdown(head: Row, rows: list[Row], text: int = 1) -> str:
     """Write a table; the first ``text`` columns are text, the others are numbers."""
     rule = tuple("---" if number < text else "---:" for number in range(len(head)))
@@ -145,6 +189,8 @@ TABLES = {
     "systems_short": systems_short,
     "sources": sources,
     "speed": speed,
+    "load": load,
+    "crash": crash,
     "rules": rules,
 }
 

@@ -97,8 +97,7 @@ class Client:
 
     async def next_sample(self) -> None:
         """Ask which image comes next."""
-        strategy = self.rng.choice(("random", "first"))
-        await self._ask("next_sample", "POST", f"/activelearning/{strategy}", json={})
+        await self._ask("next_sample", "POST", "/activelearning/random", json={})
 
     async def infer_ohif(self) -> None:
         """Segment as OHIF does."""
