@@ -213,6 +213,13 @@ def test_plain_random_is_the_default_where_it_is_the_better_random(tmp_path: Pat
     assert choose_default(summary.outcomes) == ("random", False)
 
 
+def test_a_training_on_everything_that_was_too_short_is_pointed_out(tmp_path: Path) -> None:
+    for name, more, said in (("good", 0.0, False), ("short", 0.2, True)):
+        gains = {BASELINE: [more, more]}
+        page = markdown(summarise(made_up(tmp_path / name, gains, SIX), [BASELINE], [0, 1], SIX, "d"))
+        assert ("too few" in page) is said
+
+
 def test_one_seed_proves_nothing(tmp_path: Path) -> None:
     gains = {BASELINE: [0.0], "hybrid": [0.3]}
     summary = summarise(made_up(tmp_path, gains, SIX), list(gains), [0], SIX, "d")

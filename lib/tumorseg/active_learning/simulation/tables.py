@@ -25,7 +25,9 @@ def markdown(summary: Summary) -> str:
         f"With all of them labelled the mean Dice is {summary.full:.3f}. "
         "Intervals are bootstrap 95 % over seeds and held-out patients."
     )
-    return "\n".join([intro, "", *_HEAD, *(_row(o, summary) for o in summary.outcomes), "", verdict(summary), ""])
+    return "\n".join(
+        [intro, "", *_HEAD, *(_row(o, summary) for o in summary.outcomes), "", verdict(summary), *_limits(summary), ""]
+    )
 
 
 def verdict(summary: Summary) -> str:
@@ -36,6 +38,18 @@ def verdict(summary: Summary) -> str:
         f"Default: **{summary.default}**. No strategy is better than {BASELINE} beyond chance (paired t-test over "
         f"{summary.seeds} seeds, Holm), so it is the better kind of random."
     )
+
+
+def _limits(summary: Summary) -> list[str]:
+    """Return what makes the columns of 90 and 95 % worthless, where it is so."""
+    best = max(float(outcome.dice.max()) for outcome in summary.outcomes)
+    if best < summary.full:
+        return []
+    text = (
+        f"Some labels gave {best:.3f}, more than all of them ({summary.full:.3f}): {summary.settings.steps} steps are too "
+        "few for so many, and the columns of 90 and 95 % say little. Train longer with --steps."
+    )
+    return ["", text]
 
 
 def _row(outcome: Outcome, summary: Summary) -> str:
