@@ -46,8 +46,8 @@ def _limits(summary: Summary) -> list[str]:
     if best < summary.full:
         return []
     text = (
-        f"Some labels gave {best:.3f}, more than all of them ({summary.full:.3f}): {summary.settings.steps} steps are too "
-        "few for so many, and the columns of 90 and 95 % say little. Train longer with --steps."
+        f"Some labels gave {best:.3f}, more than all of them ({summary.full:.3f}): {summary.settings.steps} steps are "
+        "too few for so many, and the columns of 90 and 95 % say little. Train longer with --steps."
     )
     return ["", text]
 
