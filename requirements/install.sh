@@ -71,5 +71,5 @@ uv=("$venv/bin/uv" pip install --python "$venv/bin/python" --no-deps --quiet)
 SAM2_BUILD_CUDA=0 "${uv[@]}" --require-hashes --no-build-isolation -r requirements/sam2.txt
 "${uv[@]}" --no-build-isolation --reinstall ./compat/pydicom-seg ./compat/numpymaxflow
 "${uv[@]}" --no-build-isolation --editable .
-"$venv/bin/python" -m pip check
+"$venv/bin/python" requirements/check.py
 echo "$wanted" >"$stamp"

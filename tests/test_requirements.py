@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -55,3 +57,16 @@ def test_versions_that_the_database_does_not_know_count_as_not_known(audit: Modu
     hole = {"id": "CVE-1", "fix_versions": ["2"]}
     answer = audit.read_answer(json.dumps({"dependencies": [skipped, {"name": "b", "version": "1", "vulns": [hole]}]}))
     assert (answer.asked, answer.known, answer.found) == (2, 1, ("b 1: CVE-1, fixed in 2",))
+
+
+def test_a_requirement_that_is_not_met_is_found(tmp_path: Path) -> None:
+    for name, asks in {"needs-more": "numpy>=9999", "needs-other": "no-such-distribution", "content": "numpy"}.items():
+        folder = tmp_path / f"{name.replace('-', '_')}-1.0.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\nRequires-Dist: {asks}\n")
+    check = ROOT / "requirements" / "check.py"
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, str(check)], env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    said = done.stderr.splitlines()
+    assert [line.split(" 1.0 ")[0] for line in said] == ["needs-more", "needs-other"]
