@@ -88,6 +88,11 @@ def test_a_reviewer_looks_rejects_and_approves(
         rows.nth(1).wait_for()
         assert [row.locator("td").nth(1).inner_text() for row in rows.all()] == ["bob", "ann"]
         assert SCRIPT in rows.first.inner_text()  # as text
+        drawn = page.locator('#picture[alt*="by bob"]')
+        drawn.wait_for()
+        assert drawn.evaluate("picture => picture.decode().then(() => picture.naturalWidth)") > 300
+        rows.nth(1).get_by_role("button", name="Show").click()
+        page.locator('#picture[alt*="by ann"]').wait_for()
         assert page.title() == "Review · tumorseg"
         assert "tumor" in page.locator("table.dice").inner_text()
         rows.first.get_by_role("button", name="Reject").click()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 from starlette.testclient import TestClient
 
 from tests.dicom.phantoms import GRIDS, sample, write_nifti
@@ -86,6 +88,21 @@ def test_the_file_of_an_old_version_is_what_was_sent(ask: Ask, tmp_path: Path) -
     save(ask, "ann", np.zeros(GRID.shape, bool))
     (tmp_path / "old.nii.gz").write_bytes(ask("vic", "GET", f"/labels/one/versions/{first}/file").content)
     assert np.array_equal(read_label(tmp_path / "old.nii.gz")[0], tumour_mask(GRID))
+
+
+def test_a_version_is_drawn_on_its_image(ask: Ask) -> None:
+    def coloured(uid: str) -> int:
+        answer = ask("vic", "GET", f"/labels/one/versions/{uid}/picture")
+        assert answer.headers["content-type"] == "image/png"
+        pixels = np.asarray(Image.open(BytesIO(answer.content)).convert("RGB")).astype(int)
+        return int((np.ptp(pixels, axis=2) > 80).sum())
+
+    marked, empty = save(ask, "ann", tumour_mask(GRID)), save(ask, "bob", np.zeros(GRID.shape, bool))
+    assert coloured(marked) > coloured(empty) + 200
+    ask("rita", "DELETE", "/datastore/label", params={"id": "one", "tag": "final"})
+    removed = ask("vic", "GET", "/labels/one")["versions"][0]
+    assert removed["kind"] == "removed"
+    ask("vic", "GET", f"/labels/one/versions/{removed['uid']}/picture", 404)
 
 
 def test_restoring_ones_own_and_others(ask: Ask) -> None:
@@ -229,7 +246,7 @@ def test_a_label_of_another_image_is_refused_at_save(ask: Ask, client: TestClien
 def test_the_addresses_are_described(client: TestClient) -> None:
     paths = client.get("/openapi.json").json()["paths"]
     found = {path for path in paths if path.startswith("/labels")}
-    assert len(found) == 10
+    assert len(found) == 11
     answer = paths["/labels/{image}/agreement"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
     assert answer["$ref"].endswith("AgreementOut")
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tumorseg.adapters.grids import ImagePlace, ImagePlaces
+from tumorseg.adapters.label_picture import label_picture
 from tumorseg.adapters.labels import LabelStore, labels_root
 from tumorseg.adapters.sources import ImageSource, open_source
 from tumorseg.errors import InputError, NotFoundError, StorageError
@@ -84,6 +85,16 @@ class LabelDesk:
         if found.image != self.source.entry(image).id:
             raise NotFoundError(f"image {image!r} has no label version {uid!r}")
         return found
+
+    def picture(self, image: str, uid: str) -> bytes:
+        """Draw a version on the slices of its image, as PNG.
+
+        Raises:
+            NotFoundError: there is no such version, or it says that the label was removed.
+            InputError: the image cannot be read, or the label lies on other voxels.
+        """
+        version = self.version(image, uid)
+        return label_picture(self.source, version, self.store.history.path(version))
 
     def heads(self) -> dict[str, list[Reviewed]]:
         """Return image -> the newest version of each of its labels."""

@@ -88,6 +88,8 @@ class ImageLabels(BaseModel):
     """Every version of an image's labels, newest first."""
 
     image: str
+    title: str = Field(description="what people call the image, empty where nothing is known of it")
+    study: str = Field(description="StudyInstanceUID, empty for a file")
     versions: list[VersionDetail]
     annotators: list[str] = Field(description="who has a label that counts under the tag final, by name")
     lease: LeaseOut | None
@@ -97,6 +99,7 @@ class CaseOut(BaseModel):
     """An image, its newest label of each tag, and the state of the one that was asked for."""
 
     image: str
+    title: str = Field(description="what people call the image, empty where nothing is known of it")
     state: CaseState
     heads: list[VersionOut]
     lease: LeaseOut | None

@@ -8,12 +8,13 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, Response
 
 from tumorseg.access.errors import ForbiddenError
 from tumorseg.access.types import LOCAL, Principal, Role
 from tumorseg.adapters.datastore import FINAL
 from tumorseg.adapters.label_desk import LabelDesk, Reviewed
+from tumorseg.adapters.label_picture import title_of
 from tumorseg.labels.agreement import annotators_heads
 from tumorseg.labels.types import LabelVersion, check_tag
 from tumorseg.server.audit import note
@@ -65,6 +66,7 @@ def overview(
         images=[
             CaseOut(
                 image=image,
+                title=title_of(place.source, image)[0],
                 state=states[image],
                 heads=[VersionOut.of(head, newest=True) for head in heads.get(image, [])],
                 lease=leases.get(image),
@@ -85,8 +87,11 @@ def versions(place: Place, image: str, tag: str | None = None) -> ImageLabels:
     newest = {head.uid for head in heads if head is not None}
     lease = place.desk.leases.get(image)
     said = place.desk.reviews.of_each(reviewed.version.uid for reviewed in found)
+    title, study = title_of(place.source, image)
     return ImageLabels(
         image=image,
+        title=title,
+        study=study,
         versions=[
             VersionDetail.with_reviews(reviewed, reviewed.version.uid in newest, said[reviewed.version.uid])
             for reviewed in found
@@ -112,6 +117,13 @@ def version_file(place: Place, image: str, uid: str) -> FileResponse:
     found = place.desk.version(image, uid)
     path = place.datastore.labels.history.path(found)
     return FileResponse(path, filename=found.name, headers={"ETag": f'"{found.uid}"'})
+
+
+@router.get("/{image}/versions/{uid}/picture", summary="A version drawn on the slices of its image, as PNG")
+@rule(Role.VIEWER, "label.read")
+def version_picture(place: Place, image: str, uid: str) -> Response:
+    """Draw the slices that the label touches; of an empty one evenly spaced slices."""
+    return Response(place.desk.picture(image, uid), media_type="image/png")
 
 
 @router.post("/{image}/versions/{uid}/restore", summary="Make an earlier version the newest one again")

@@ -35,10 +35,12 @@ def landing(request: Request, place: Place, who: Caller) -> HTMLResponse:
         if place.source.is_dicom
         else "OHIF shows DICOM only; these studies are files: open them in 3D Slicer."
     )
+    count = len(place.source.ids())
+    one, several = ("DICOM study", "DICOM studies") if place.source.is_dicom else ("image file", "image files")
     return page(
         "landing.html",
-        count=str(len(place.source.ids())),
-        kind="DICOM studies" if place.source.is_dicom else "image files",
+        count=str(count),
+        kind=one if count == 1 else several,
         models=escape(", ".join(place.engine.models.names)),
         viewer=viewer,
         address=escape(str(request.base_url).rstrip("/")),

@@ -9,6 +9,8 @@ const me = { name: document.body.dataset.name, rank: Number(document.body.datase
 const view = { state: "", offset: 0, image: "" };
 let asked = 0; // answers that come after a later question are dropped
 
+const shown = { newest: "" }; // the version that was the newest when something was drawn
+
 const byId = (id) => document.getElementById(id);
 const tag = () => byId("tag").value.trim() || "final";
 const may = (role) => me.rank >= RANK[role];
@@ -94,7 +96,7 @@ function caseButton(item) {
   const made = button("", () => showCase(item.image));
   made.setAttribute("aria-current", String(item.image === view.image));
   made.append(
-    make("span", { className: "name", text: item.image }),
+    make("span", { className: "name", text: item.title || item.image, title: item.image }),
     make("span", { className: `state ${item.state}`, text: `${item.state}${none}${held}` }),
   );
   return made;
@@ -111,13 +113,29 @@ async function showCase(image) {
   view.image = image;
   location.hash = encodeURIComponent(image);
   byId("case").hidden = false;
-  byId("image").textContent = image;
+  byId("image").textContent = found.title || image;
+  byId("uid").textContent = found.title ? image : "";
+  byId("viewer").hidden = !found.study;
+  byId("viewer").href = `/ohif/viewer?StudyInstanceUIDs=${encodeURIComponent(found.study)}`;
+  const newest = found.versions.find((version) => version.newest && version.tag === tag());
+  if (shown.newest !== `${image} ${newest?.uid}`) look(image, newest);
+  shown.newest = `${image} ${newest?.uid}`;
   byId("lease").textContent = found.lease ? `${found.lease.holder} works on it until ${when(found.lease.until)}.` : "";
   byId("remark").hidden = !may("annotator");
   byId("actions").replaceChildren(...caseActions(image, found, comparable));
   byId("versions").replaceChildren(...found.versions.map((version) => row(image, version)));
   byId("agreement").replaceChildren(...(agreement ? dice(agreement) : []));
   await showCases();
+}
+
+/** Draw a version on the slices of its image. */
+function look(image, version) {
+  const picture = byId("picture");
+  const none = !version || version.kind === "removed";
+  picture.hidden = none;
+  if (none) return picture.removeAttribute("src");
+  picture.alt = `${version.tag} by ${version.author}, drawn on the slices of the image`;
+  picture.src = address(image, `/versions/${encodeURIComponent(version.uid)}/picture`);
 }
 
 /** Do something to the open case, then show how it is now. */
@@ -150,7 +168,8 @@ function caseActions(image, found, comparable) {
 function row(image, version) {
   const path = address(image, `/versions/${encodeURIComponent(version.uid)}`);
   const kinds = { label: "label", no_lesion: "no lesion", removed: "removed" };
-  const file = version.kind === "removed" ? [] : [" ", make("a", { href: `${path}/file`, text: "file" })];
+  const file = version.kind === "removed" ? [] : [
+    " ", button("Show", () => look(image, version)), " ", make("a", { href: `${path}/file`, text: "file" })];
   const tool = version.tool.startsWith("Mozilla/") ? "a browser" : version.tool;
   const made = [tool, version.model && `${version.model} ${version.model_version}`].filter(Boolean).join(", ");
   const state = make("td", {}, make("span", { className: `state ${version.state}`, text: version.state }), said(version.reviews));
