@@ -168,7 +168,7 @@ def test_a_plan_travels_whole_and_clients_that_cannot_start_are_said() -> None:
 def test_growth_is_found_and_its_absence_too() -> None:
     flat = [Held(n * 500, 200.0 + n % 2, 10, 9, 0, 4.0) for n in range(14)]
     assert held.excess(held.growth(flat)) == []
-    leaking = [Held(n * 500, 200.0 + n, 10 + n, 9, n % 3 and n, 4.0) for n in range(14)]
+    leaking = [Held(n * 500, 200.0 + n, 10 + 2 * n, 9, n, 4.0) for n in range(14)]
     said = held.excess(held.growth(leaking))
     assert [line.split()[0] for line in said] == ["memory_mb", "files", "temporary"]
     assert held.growth(leaking)["memory_mb"] == pytest.approx(20, abs=0.1)
