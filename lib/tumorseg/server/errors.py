@@ -65,7 +65,8 @@ async def _of_the_system(request: Request, error: Exception) -> JSONResponse:
     said = _DISK.get(error.errno or 0)
     if said is None:
         return await _unexpected(request, error)
-    logger.error("%s in %s %s", error, request.method, template(request.scope))
+    # With where it happened: a missing file may as well be a mistake of ours.
+    logger.error("%s in %s %s", error, request.method, template(request.scope), exc_info=error)
     full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     return await _spoken(request, StorageError(f"{said}, and send it again (the server's log names it)", full=full))
 
