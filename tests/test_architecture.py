@@ -16,7 +16,7 @@ LIB = ROOT / "lib"
 
 # Imports point from a later row to the same or an earlier one, never to a later one.
 ORDER = (
-    ("__init__", "errors", "types", "geometry", "config", "folders", "registry"),
+    ("__init__", "errors", "types", "geometry", "config", "settings", "folders", "registry"),
     ("io", "dicom", "annotations", "transforms", "networks", "metrics", "access", "audit"),
     ("labels", "models", "interactive"),
     ("training", "active_learning", "evaluation", "batch"),

@@ -17,6 +17,7 @@ from typing import Any
 from tumorseg.errors import InputError, NotFoundError
 from tumorseg.folders import cache_folder, data_folder
 from tumorseg.registry import DEFAULT_MODEL, MODELS
+from tumorseg.settings import PARSERS
 
 ENVIRONMENT_PREFIX = "TUMORSEG_"
 AUTH_MODES = ("auto", "required", "off")
@@ -203,11 +204,11 @@ class AppConfig:
         """
         environ = os.environ if environ is None else environ
         given = {key: value for key, value in (conf or {}).items() if value is not None and key not in _FOREIGN_KEYS}
-        unknown = sorted(set(given) - set(_PARSERS))
+        unknown = sorted(set(given) - set(PARSERS))
         if unknown:
-            raise InputError(f"unknown setting {', '.join(unknown)}; known: {', '.join(sorted(_PARSERS))}")
+            raise InputError(f"unknown setting {', '.join(unknown)}; known: {', '.join(sorted(PARSERS))}")
         values: dict[str, Any] = {}
-        for key, parser in _PARSERS.items():
+        for key, parser in PARSERS.items():
             text = given.get(key, environ.get(ENVIRONMENT_PREFIX + key.upper()))
             if text is not None:
                 values[key] = _parsed(key, parser, text)
@@ -239,111 +240,3 @@ def _parsed(key: str, parser: Callable[[Any], Any], value: Any) -> Any:
         if isinstance(error, InputError | NotFoundError):
             raise
         raise InputError(f"setting {key}: cannot use {value!r} ({error})") from None
-
-
-def _boolean(value: Any) -> bool:
-    """Read yes or no in the ways people write it."""
-    known = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
-    text = str(value).strip().lower()
-    if text not in known:
-        raise ValueError("expected true or false")
-    return known[text]
-
-
-def _names(value: Any) -> tuple[str, ...]:
-    """Read comma separated names (or take a sequence of them)."""
-    parts = value.split(",") if isinstance(value, str) else list(value)
-    return tuple(part.strip() for part in parts if part.strip())
-
-
-def _entries(value: Any) -> dict[str, str]:
-    """Read ``name=module:factory`` pairs, comma separated."""
-    if isinstance(value, Mapping):
-        return {str(name): str(target) for name, target in value.items()}
-    entries = {}
-    for part in _names(value):
-        name, _, target = part.partition("=")
-        if not name or target.count(":") != 1:
-            raise ValueError("expected name=module:factory")
-        entries[name] = target
-    return entries
-
-
-def _pairs(value: Any) -> dict[str, str]:
-    """Read ``value=role`` pairs, comma separated."""
-    if isinstance(value, Mapping):
-        return {str(name): str(role) for name, role in value.items()}
-    pairs = {}
-    for part in _names(value):
-        name, _, role = part.rpartition("=")
-        if not name or not role:
-            raise ValueError("expected value=role")
-        pairs[name] = role
-    return pairs
-
-
-def _classes(value: Any) -> dict[str, int | None]:
-    """Read names of classes, comma separated, each with its value (``tumor=1``) or without."""
-    if isinstance(value, Mapping):
-        return {str(name): None if number is None else int(number) for name, number in value.items()}
-    classes: dict[str, int | None] = {}
-    for part in _names(value):
-        name, equals, number = (piece.strip() for piece in part.partition("="))
-        if not name or name in classes:
-            raise ValueError("expected every class once, as name or name=value")
-        classes[name] = int(number) if equals else None
-    return classes
-
-
-def _text(value: Any) -> str:
-    text = str(value).strip()
-    if not text:
-        raise ValueError("expected a text, got nothing")
-    return text
-
-
-def _path(value: Any) -> Path:
-    return Path(_text(value)).expanduser().resolve()
-
-
-_PARSERS: dict[str, Callable[[Any], Any]] = {
-    "models": _names,
-    "default_model": _text,
-    "device": _text,
-    "host": _text,
-    "port": int,
-    "cache": _path,
-    "labels": _path,
-    "label_classes": _classes,
-    "lease_minutes": int,
-    "state": _path,
-    "prewarm": _boolean,
-    "image_cache_mb": int,
-    "max_waiting": int,
-    "shutdown_seconds": int,
-    "max_upload_mb": int,
-    "max_decoded_mb": int,
-    "upload_timeout_s": float,
-    "max_sessions": int,
-    "max_sessions_mb": int,
-    "extra_models": _entries,
-    "auth": _text,
-    "signin_hours": int,
-    "tls_cert": _path,
-    "tls_key": _path,
-    "insecure_http": _boolean,
-    "behind_proxy": _names,
-    "allowed_hosts": _names,
-    "oidc_issuer": _text,
-    "oidc_audience": _text,
-    "oidc_client_id": _text,
-    "oidc_name_claim": _text,
-    "oidc_role_claim": _text,
-    "oidc_roles": _pairs,
-    "log_format": _text,
-    "log_level": _text,
-    "metrics_open": _boolean,
-    "audit_addresses": _boolean,
-    "disk_cache_mb": int,
-    "min_free_mb": int,
-}
