@@ -46,7 +46,7 @@ class Outcome:
 def _files(root: Path) -> Iterator[tuple[str, dict[str, str]]]:
     write_nifti(root / "studies" / "case.nii.gz", AXIAL, sample(AXIAL))
     known = {"image": "case", "label": "case", "id": "case", "tag": "final", "model": "threshold", "strategy": "first"}
-    with live(root / "studies", root, prewarm="no", models="threshold,blobs") as address:
+    with live(root / "studies", root, prewarm="no", models="threshold,blobs", log_level="error") as address:
         yield address, known
 
 
@@ -59,7 +59,7 @@ def _dicom(root: Path) -> Iterator[tuple[str, dict[str, str]]]:
         "study": str(header.StudyInstanceUID), "series": str(header.SeriesInstanceUID),
         "instance": str(header.SOPInstanceUID),
     }  # fmt: skip
-    with live(root / "studies", root, prewarm="no", models="threshold,blobs") as address:
+    with live(root / "studies", root, prewarm="no", models="threshold,blobs", log_level="error") as address:
         yield address, known
 
 
