@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 from unittest import mock
 
 import numpy as np
@@ -20,6 +21,9 @@ from tumorseg.models.channels import select_channels
 from tumorseg.models.detection_options import DetectionOptions
 from tumorseg.models.linking import link_slices
 from tumorseg.types import FLAIR, Detections, Instance, Prediction, Segmentation, StudyImage
+
+if TYPE_CHECKING:
+    from torch import nn
 
 #: What a server (another process) is told, so that it knows the stand-ins too: ``--conf extra_models ...``.
 EXTRA_MODELS = "threshold=tests.support:build_threshold,blobs=tests.support:build_blobs"
@@ -180,3 +184,20 @@ def extra_model(name: str = "threshold", factory: str = "tests.support:build_thr
     """Make ``name`` known to the registry and the default while the block runs."""
     with mock.patch.dict(registry.MODELS, {name: factory}), mock.patch.object(registry, "DEFAULT_MODEL", name):
         yield name
+
+
+def settled_weights(network: nn.Module, channels: int, file: Path, *, batch: int = 4) -> Path:
+    """Write weights that nobody trained, with batch norms that have seen numbers of the usual size.
+
+    The caller seeds torch, before it makes the network.
+    """
+    import torch
+
+    from tumorseg.training.checkpoint import save_weights
+
+    network.train()
+    with torch.no_grad():
+        for _ in range(10):
+            network(torch.randn(batch, channels, 64, 64))
+    save_weights(network.state_dict(), file, half=False, metadata={})
+    return file

@@ -18,6 +18,7 @@ from tests.dicom.phantoms import GRIDS, sample, write_nifti
 from tests.serving import config_for, in_process, read_label, token_of, tumour_mask
 from tumorseg.access.types import Role
 from tumorseg.config import AppConfig
+from tumorseg.geometry import Grid, Reorientation
 from tumorseg.io.write import nifti_bytes
 from tumorseg.types import Segmentation
 
@@ -103,6 +104,24 @@ def test_a_version_is_drawn_on_its_image(ask: Ask) -> None:
     removed = ask("vic", "GET", "/labels/one")["versions"][0]
     assert removed["kind"] == "removed"
     ask("vic", "GET", f"/labels/one/versions/{removed['uid']}/picture", 404)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_label_stored_the_other_way_round_is_drawn_at_the_same_place(ask: Ask, axis: int) -> None:
+    """The phantom's tumour is to one side along every axis, so a flipped picture is another picture."""
+
+    def drawn(voxels: NDArray[np.bool_], grid: Grid) -> bytes:
+        file = nifti_bytes(Segmentation(voxels.astype(np.uint8), grid, {}), compress=True)
+        said = {"params": json.dumps({"label_info": [{"name": "tumor", "idx": 1}]})}
+        kept = ask(
+            "ann", "PUT", "/datastore/label", params={"image": "one"}, data=said, files={"label": ("a.nii.gz", file)}
+        )
+        return bytes(ask("vic", "GET", f"/labels/one/versions/{kept['version']}/picture").content)
+
+    mask = tumour_mask(GRID)
+    turn = Reorientation((0, 1, 2), tuple(n == axis for n in range(3)))
+    assert drawn(turn.apply(mask), turn.grid(GRID)) == drawn(mask, GRID)
+    assert drawn(np.flip(mask, axis), GRID) != drawn(mask, GRID)
 
 
 def test_restoring_ones_own_and_others(ask: Ask) -> None:

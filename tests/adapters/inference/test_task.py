@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
 
 from tests.adapters.inference.stand_in import PATIENCE_S, Probe, until
 from tests.dicom.phantoms import GRIDS, sample, write_nifti
 from tests.serving import config_for
+from tests.support import settled_weights
 from tumorseg.adapters.engine import Engine
 from tumorseg.adapters.inference import JobReport, Subject
 from tumorseg.adapters.inference.answer import encode
@@ -46,12 +46,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 @pytest.fixture(scope="module")
 def network(tmp_path_factory: pytest.TempPathFactory) -> SlicewiseModel:
     torch.manual_seed(0)
-    network = unet.network().train()
-    with torch.no_grad():
-        for _ in range(5):
-            network(torch.randn(2, 3, 64, 64))
-    path = tmp_path_factory.mktemp("weights") / "w.safetensors"
-    save_file(network.state_dict(), path)
+    path = settled_weights(unet.network(), 3, tmp_path_factory.mktemp("weights") / "w.safetensors")
     return SlicewiseModel(unet.SPEC, path, "cpu")
 
 

@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from tests.support import settled_weights
 from tumorseg.geometry import Grid
 from tumorseg.models import gate, resunet
 from tumorseg.models.cascade import Cascade
@@ -158,13 +159,7 @@ def test_a_rung_that_worked_is_kept_for_a_while_then_the_one_above_is_tried() ->
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Any:
     torch.manual_seed(0)
-    network = resunet.network().train()
-    with torch.no_grad():
-        for _ in range(10):
-            network(torch.randn(4, 3, 64, 64))
-    path = tmp_path_factory.mktemp("weights") / "w.safetensors"
-    save_weights(network.state_dict(), path, half=False, metadata={})
-    return path
+    return settled_weights(resunet.network(), 3, tmp_path_factory.mktemp("weights") / "w.safetensors")
 
 
 def model_on(card: tuple[int, int], weights: Any) -> SlicewiseModel:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from tests.support import settled_weights
 from tumorseg.errors import InputError
 from tumorseg.geometry import Grid
 from tumorseg.models import resunet25d
@@ -17,19 +18,13 @@ from tumorseg.models.detector import DetectorModel, DetectorSpec
 from tumorseg.models.engines.torch_engine import TorchEngine
 from tumorseg.models.slicewise import SlicewiseModel
 from tumorseg.networks.maskrcnn import build_maskrcnn
-from tumorseg.training.checkpoint import save_weights
 from tumorseg.types import StudyImage
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> SlicewiseModel:
     torch.manual_seed(1)
-    network = resunet25d.network().train()
-    with torch.no_grad():
-        for _ in range(10):
-            network(torch.randn(4, 9, 64, 64))
-    path = tmp_path_factory.mktemp("weights") / "w.safetensors"
-    save_weights(network.state_dict(), path, half=False, metadata={})
+    path = settled_weights(resunet25d.network(), 9, tmp_path_factory.mktemp("weights") / "w.safetensors")
     return SlicewiseModel(resunet25d.SPEC, path, "cpu")
 
 
