@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, Queue
@@ -53,23 +54,10 @@ class Crew:
         """Have every job acknowledged once; one whose writer was killed before is given out again."""
         for number in jobs:
             self._jobs.put(number)
-        failures: list[BaseException] = []
-        threads = [
-            threading.Thread(target=self._guarded, args=(Random(f"{seed} {slot}"), step, failures), daemon=True)
-            for slot in range(processes)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        if failures:
-            raise failures[0]
-
-    def _guarded(self, rng: Random, step: Callable[[], None], failures: list[BaseException]) -> None:
-        try:
-            self._slot(rng, step)
-        except BaseException as error:
-            failures.append(error)
+        with ThreadPoolExecutor(processes) as pool:
+            slots = [pool.submit(self._slot, Random(f"{seed} {slot}"), step) for slot in range(processes)]
+        for slot in slots:
+            slot.result()
 
     def _slot(self, rng: Random, step: Callable[[], None]) -> None:
         """Keep one writer running until no job is left."""

@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, Queue
@@ -117,31 +118,16 @@ class Fleet:
         for number in jobs:
             self._jobs.put(number)
         servers = [_Server(self.scratch, self.labels, number) for number in range(SERVERS)]
-        failures: list[BaseException] = []
-        threads = [
-            threading.Thread(target=self._guarded, args=(servers, Random(f"{seed} {n}"), step, failures), daemon=True)
-            for n in range(clients)
-        ]
         try:
             for server in servers:
                 server.start()
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
+            with ThreadPoolExecutor(clients) as pool:
+                running = [pool.submit(self._client, servers, Random(f"{seed} {n}"), step) for n in range(clients)]
         finally:
             for server in servers:
                 server.end()
-        if failures:
-            raise failures[0]
-
-    def _guarded(
-        self, servers: list[_Server], rng: Random, step: Callable[[], None], failures: list[BaseException]
-    ) -> None:
-        try:
-            self._client(servers, rng, step)
-        except BaseException as error:
-            failures.append(error)
+        for client in running:
+            client.result()
 
     def _client(self, servers: list[_Server], rng: Random, step: Callable[[], None]) -> None:
         """Send one job after another until none is left."""
