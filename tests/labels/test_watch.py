@@ -78,5 +78,9 @@ def test_it_ends_with_the_history_that_it_watches(tmp_path: Path) -> None:
     seen.start()
     (own,) = watching() - before  # servers of other tests may end, and their watches with them, at any moment
     del history, seen
-    gc.collect()
-    wait_for(lambda: not own.is_alive())
+
+    def is_over() -> bool:
+        gc.collect()  # anew each time: what the thread held while it looked is garbage only once it has looked
+        return not own.is_alive()
+
+    wait_for(is_over)
