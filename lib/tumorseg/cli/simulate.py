@@ -43,9 +43,18 @@ def simulate(
         str | None, typer.Option(metavar="NAME", help="What is chosen: slice or case.", rich_help_panel=_LOOP)
     ] = None,
     start: Annotated[int | None, typer.Option(help="Units labelled to start with.", rich_help_panel=_LOOP)] = None,
-    batch: Annotated[int | None, typer.Option(help="Units labelled in a round.", rich_help_panel=_LOOP)] = None,
+    batch: Annotated[int | None, typer.Option(help="Units labelled in the first round.", rich_help_panel=_LOOP)] = None,
+    growth: Annotated[
+        float | None, typer.Option(help="How many times as many each further round labels.", rich_help_panel=_LOOP)
+    ] = None,
     rounds: Annotated[int | None, typer.Option(help="Trainings in a row.", rich_help_panel=_LOOP)] = None,
     steps: Annotated[int | None, typer.Option(help="Batches in a training.", rich_help_panel=_LOOP)] = None,
+    warm: Annotated[
+        bool | None,
+        typer.Option(
+            "--warm/--scratch", help="Go on from the round before, or from random values.", rich_help_panel=_LOOP
+        ),
+    ] = None,
     shrink: Annotated[int | None, typer.Option(help="Pixels a side made one.", rich_help_panel=_LOOP)] = None,
     patients: Annotated[int | None, typer.Option(help="Most patients to choose from.", rich_help_panel=_LOOP)] = None,
     noise: Annotated[
@@ -81,8 +90,10 @@ def simulate(
         unit=unit,
         start=start,
         batch=batch,
+        growth=growth,
         rounds=rounds,
         steps=steps,
+        warm=warm,
         shrink=shrink,
         patients=patients,
         noise=noise,

@@ -107,7 +107,8 @@ def test_the_annotator_draws_the_truth_or_nearly() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"start": 0}, {"rounds": 1}, {"unit": "voxel"}, {"noise": 2.0}, {"passes": 1}, {"batch": -1}]
+    "wrong",
+    [{"start": 0}, {"rounds": 1}, {"unit": "voxel"}, {"noise": 2.0}, {"passes": 1}, {"batch": -1}, {"growth": 0.5}],
 )
 def test_settings_that_make_no_loop_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(InputError):

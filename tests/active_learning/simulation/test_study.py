@@ -75,22 +75,22 @@ def test_a_stopped_simulation_goes_on_where_it_was(
     fits: list[int] = []
     fit = Learner.fit
 
-    def counted(self: Learner, *given: object) -> object:
+    def counted(self: Learner, *given: object, **named: object) -> object:
         fits.append(1)
         if len(fits) == 5:
             raise KeyboardInterrupt
-        return fit(self, *given)  # type: ignore[arg-type]
+        return fit(self, *given, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Learner, "fit", counted)
     with pytest.raises(KeyboardInterrupt):
         simulate([BASELINE, "bald"], [0], SETTINGS, patients(), tmp_path)
     records = simulate([BASELINE, "bald"], [0], SETTINGS, patients(), tmp_path)
-    assert len(fits) == 7 + 1  # 1 full and 2 x 3 rounds, and the one that was stopped
+    assert len(fits) == 6 + 1  # 1 full, the start that both share and 2 x 2 rounds, and the one that was stopped
     for name in (BASELINE, "bald"):
         assert [r.chosen for r in rounds(records, name)] == [r.chosen for r in rounds(done, name)]
         assert [r.dice for r in rounds(records, name)] == [r.dice for r in rounds(done, name)]
     simulate([BASELINE, "bald"], [0], SETTINGS, patients(), tmp_path)
-    assert len(fits) == 8  # all is there: nothing is done again
+    assert len(fits) == 7  # all is there: nothing is done again
 
 
 def test_several_processes_do_the_same_work(tmp_path: Path) -> None:
@@ -238,3 +238,33 @@ def test_table_and_plot_are_made_of_it(done: Records) -> None:
     assert page.count("| `") == 3
     assert summary.default in page
     assert plot(summary).startswith(b"\x89PNG")
+
+
+WARM = replace(SETTINGS, warm=True, growth=2.0)
+
+
+def test_a_warm_loop_goes_on_from_the_network_before_and_labels_ever_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[tuple[bool, int]] = []
+    fit = Learner.fit
+
+    def seen(self: Learner, *given: object, **named: object) -> object:
+        begun.append((named["start"] is not None, named["steps"]))  # type: ignore[arg-type]
+        return fit(self, *given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Learner, "fit", seen)
+    records = simulate([BASELINE], [0], WARM, patients(), tmp_path)
+    assert begun == [(False, 6), (False, 2), (True, 2), (True, 2)]  # everything, then the rounds
+    units = [r.units for r in rounds(records, BASELINE, settings=WARM)]
+    assert units == [4, 4 + 3, 4 + 3 + 6]
+
+
+def test_a_warm_loop_whose_networks_were_lost_comes_to_the_same(tmp_path: Path) -> None:
+    whole = simulate([BASELINE], [0], WARM, patients(), tmp_path / "whole")
+    simulate([BASELINE], [0], WARM, patients(), tmp_path / "cut")
+    for gone in ("round-02.json", "round-01.safetensors"):
+        (tmp_path / "cut" / BASELINE / "seed-0" / gone).unlink(missing_ok=True)
+    again = simulate([BASELINE], [0], WARM, patients(), tmp_path / "cut")
+    assert rounds(again, BASELINE, settings=WARM)[-1].dice == rounds(whole, BASELINE, settings=WARM)[-1].dice
+    assert not list((tmp_path / "cut" / BASELINE).rglob("*.safetensors"))  # nobody needs them any more

@@ -11,7 +11,7 @@ import numpy as np
 
 from tumorseg.active_learning.frozen import assign
 from tumorseg.active_learning.simulation.phantoms import phantoms
-from tumorseg.active_learning.simulation.settings import Settings
+from tumorseg.active_learning.simulation.settings import MULTIPLE, Settings
 from tumorseg.errors import InputError
 from tumorseg.io.kaggle_3m import Kaggle3m
 from tumorseg.models.preparation import preprocess
@@ -19,8 +19,6 @@ from tumorseg.training.data import Volume, load_volumes
 from tumorseg.training.splits import load_split
 
 PHANTOMS = 40
-#: Sides of the pictures are cut to a multiple of this, which every network here can halve often enough.
-MULTIPLE = 16
 
 Progress = Callable[[int, int], None]
 

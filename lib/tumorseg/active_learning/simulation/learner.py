@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 
 from tumorseg.active_learning.looks import LOOKS, embed, look
 from tumorseg.active_learning.scoring import LEAST_REGION, case_score, slice_scores
-from tumorseg.active_learning.simulation.settings import TINY, Settings
+from tumorseg.active_learning.simulation.settings import MULTIPLE, TINY, Settings
 from tumorseg.active_learning.types import EMBEDDING
 from tumorseg.errors import InputError
 from tumorseg.metrics.overlap import dice
 from tumorseg.metrics.pair import Pair
 from tumorseg.networks.tiny import TinyUNet
+from tumorseg.training.checkpoint import save_weights
 from tumorseg.training.config import Stage, TrainConfig
 from tumorseg.training.data import Volume
 from tumorseg.training.engine import Trainer
@@ -68,18 +70,46 @@ class Learner:
 
     def __init__(self, settings: Settings, device: str = "cpu") -> None:
         self.settings, self.device = settings, device
-        self.network, base = _kind(settings.model)
-        self.config = replace(base, epochs=1, steps_per_epoch=settings.steps)
+        self.network, base = _kind(settings)
+        self.config = replace(base, epochs=1)
 
     def fit(
-        self, labelled: Sequence[Volume], held_out: Sequence[Volume], seed: int
+        self,
+        labelled: Sequence[Volume],
+        held_out: Sequence[Volume],
+        seed: int,
+        *,
+        steps: int | None = None,
+        start: nn.Module | None = None,
     ) -> tuple[nn.Module, dict[str, float]]:
-        """Train a new network and return it with the Dice of each held-out patient; a seed gives the same again."""
+        """Train a network and return it with the Dice of each held-out patient; a seed gives the same again.
+
+        Args:
+            labelled: to train on.
+            held_out: to measure on.
+            seed: of all that is drawn.
+            steps: of the optimiser, those of the settings for None.
+            start: a network to go on from, which stays as it is; None begins with random values.
+        """
+        config = replace(self.config, seed=seed, steps_per_epoch=steps or self.settings.steps)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)  # initial weights; the block gives the former state back
-            trainer = RoundTrainer(self.network(), replace(self.config, seed=seed), Path(), device=self.device)
+            network = self.network()
+        if start is not None:
+            network.load_state_dict(start.state_dict())
+        trainer = RoundTrainer(network, config, Path(), device=self.device)
         trainer.fit(labelled, held_out)
         return trainer.average, trainer.dices
+
+    def read(self, path: Path) -> nn.Module:
+        """Return the network of a file that :meth:`write` made."""
+        network = self.network()
+        network.load_state_dict(load_file(path))
+        return network.to(self.device).eval().requires_grad_(False)
+
+    def write(self, network: nn.Module, path: Path) -> None:
+        """Keep a network, whole or not at all."""
+        save_weights(network.state_dict(), path, half=False, metadata={})
 
     def ask(
         self, network: nn.Module, volume: Volume, positions: Sequence[int], columns: Collection[str], seed: int
@@ -132,13 +162,16 @@ def scoreable() -> frozenset[str]:
     return frozenset(LOOKS) | {EMBEDDING}
 
 
-def _kind(model: str) -> tuple[Callable[[], nn.Module], TrainConfig]:
+def _kind(settings: Settings) -> tuple[Callable[[], nn.Module], TrainConfig]:
+    model = settings.model
     if model == TINY:
         return TinyUNet, _TINY_RECIPE
     spec = model_spec(model)
     if spec.slices != 1:
         raise InputError(f"{model} sees {spec.slices} slices at once: simulate with a model that sees one, as resunet")
-    return spec.network, recipe(model)
+    own = recipe(model)
+    stages = tuple(replace(stage, size=max(MULTIPLE, stage.size // settings.shrink)) for stage in own.stages)
+    return spec.network, replace(own, stages=stages)
 
 
 def training_seed(seed: int, round_: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from tumorseg.errors import InputError
 from tumorseg.io.files import write_atomically
 
 SETTINGS = "settings.json"
+WEIGHTS = ".safetensors"
 #: A slice, by patient and index; a case has the index -1.
 Item = tuple[str, int]
 
@@ -82,5 +83,30 @@ class Records:
         """Whether a round is stored."""
         return self._path(strategy, seed, round_).exists()
 
+    def network(self, owner: str, seed: int, round_: int) -> tuple[Path, dict[str, float]] | None:
+        """Return the file of a kept network and its Dice of each held-out patient; None where none is kept."""
+        about = self._path(owner, seed, round_).with_suffix(".dice.json")
+        weights = _weights_beside(about)
+        return (weights, json.loads(about.read_text())) if about.exists() and weights.exists() else None
+
+    def put_network(
+        self, owner: str, seed: int, round_: int, dice: Mapping[str, float], write: Callable[[Path], None]
+    ) -> None:
+        """Keep a network for the round after it; ``write`` puts its weights into a file."""
+        about = self._path(owner, seed, round_).with_suffix(".dice.json")
+        about.parent.mkdir(parents=True, exist_ok=True)
+        write(_weights_beside(about))
+        write_atomically(about, (json.dumps(dice) + "\n").encode())
+
+    def forget_network(self, owner: str, seed: int, last_needed: int) -> None:
+        """Remove the networks of the rounds before one."""
+        for weights in self._path(owner, seed, 0).parent.glob(f"round-*{WEIGHTS}"):
+            if int(weights.name.removeprefix("round-").removesuffix(WEIGHTS)) < last_needed:
+                weights.unlink(missing_ok=True)
+
     def _path(self, strategy: str, seed: int, round_: int) -> Path:
         return self.folder / strategy / f"seed-{seed}" / f"round-{round_:02d}.json"
+
+
+def _weights_beside(about: Path) -> Path:
+    return about.with_name(about.name.removesuffix(".dice.json") + WEIGHTS)

@@ -172,7 +172,7 @@ def _outcome(
     low, high = interval(cube, np.random.default_rng(SEED))
     areas = aubc(units, cube.mean(axis=1))
     needed = {part: labels_for(part / 100 * full, list(slices), list(curve)) for part in (90, 95)}
-    coming = forecast(list(units), list(curve), settings.batch, np.random.default_rng(SEED))
+    coming = forecast(list(units), list(curve), settings.batch_of(settings.rounds - 1), np.random.default_rng(SEED))
     return Outcome(
         name=name,
         units=units,

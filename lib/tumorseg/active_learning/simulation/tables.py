@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tumorseg.active_learning.simulation.settings import BASELINE, TINY
+from tumorseg.active_learning.simulation.settings import BASELINE, TINY, Settings
 from tumorseg.active_learning.simulation.summary import Outcome, Summary
 from tumorseg.evaluation.numbers import percent, shown
 
@@ -19,15 +19,21 @@ def markdown(summary: Summary) -> str:
     what = "made-up patients: this tests the loop, no strategy" if summary.data.startswith("synthetic") else "patients"
     model = "a small U-Net" if settings.model == TINY else settings.model
     intro = (
-        f"{summary.data}, {what}. {summary.seeds} seeds; {model}, {settings.steps} steps a training, one pixel of "
+        f"{summary.data}, {what}. {summary.seeds} seeds; {model}, {settings.steps} steps a training, "
+        f"{'from the weights of the round before' if settings.warm else 'from random values'}, one pixel of "
         f"{settings.shrink} x {settings.shrink}; {settings.start} {settings.unit}s to start with, then "
-        f"{settings.batch} a round, of {summary.pool_slices} slices of {summary.pool_patients} patients. "
+        f"{_batches(settings)}, of {summary.pool_slices} slices of {summary.pool_patients} patients. "
         f"With all of them labelled the mean Dice is {summary.full:.3f}. "
         "Intervals are bootstrap 95 % over seeds and held-out patients."
     )
     return "\n".join(
         [intro, "", *_HEAD, *(_row(o, summary) for o in summary.outcomes), "", verdict(summary), *_limits(summary), ""]
     )
+
+
+def _batches(settings: Settings) -> str:
+    sizes = [settings.batch_of(round_) for round_ in range(settings.rounds - 1)]
+    return f"{sizes[0]} a round" if settings.growth == 1 else f"{', '.join(map(str, sizes))} more"
 
 
 def verdict(summary: Summary) -> str:

@@ -1,7 +1,8 @@
 """One strategy with one seed: train, measure, choose, label, and again.
 
 1. the start: units with tumour two of three times, drawn by the seed alone, so that all strategies begin alike;
-2. a new network is trained on everything that is labelled, with a seed that does not depend on the strategy;
+2. a network is trained on everything that is labelled, with a seed that does not depend on the strategy; the first
+   round, which is the same for all strategies, is trained once;
 3. it is measured on the held-out patients;
 4. it scores what has no label, in the columns that the strategy looks at and no others; the strategy chooses;
 5. the annotator labels what was chosen.
@@ -16,6 +17,7 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import Collection, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 
 #: Not a strategy: the training on everything, which says what there is to reach.
 FULL = "full"
+#: Who owns the network of the first round.
+START = "start"
 CASE = -1
 
 
@@ -53,13 +57,41 @@ def run_round(
     started = time.monotonic()
     pool = Pool(patients.pool, settings)
     labelled = labelled_before(name, seed, round_, pool, records)
-    volumes = pool.label(labelled)
-    network, dice = learner.fit(volumes, patients.held_out, training_seed(seed, round_))
+    network, dice = _Networks(name, seed, patients, pool, learner, records).after(round_)
     last = round_ == rounds(name, settings) - 1
     chosen = () if last else choose(load_strategy(name), seed, round_, pool, labelled, learner, network)
+    volumes = pool.label(labelled)
     slices = sum(len(volume.mask) for volume in volumes)
     seconds = round(time.monotonic() - started, 2)
     records.put(name, seed, round_, Record(len(volumes), slices, len(labelled), dice, chosen, seconds))
+    records.forget_network(name, seed, last_needed=settings.rounds if last else round_)
+
+
+class _Networks:
+    """The networks of one trajectory: read where they were kept, else trained."""
+
+    def __init__(
+        self, name: str, seed: int, patients: Patients, pool: Pool, learner: Learner, records: Records
+    ) -> None:
+        self.name, self.seed, self.held_out = name, seed, patients.held_out
+        self.pool, self.learner, self.records = pool, learner, records
+
+    def after(self, round_: int) -> tuple[nn.Module, dict[str, float]]:
+        """Return the network of a round and its Dice of each held-out patient."""
+        owner = START if round_ == 0 and self.name != FULL else self.name
+        kept = self.records.network(owner, self.seed, round_)
+        if kept is not None:
+            return self.learner.read(kept[0]), kept[1]
+        settings = self.learner.settings
+        before = self.after(round_ - 1)[0] if settings.warm and round_ else None
+        volumes = self.pool.label(labelled_before(self.name, self.seed, round_, self.pool, self.records))
+        steps = settings.full_steps if self.name == FULL else settings.steps
+        network, dice = self.learner.fit(
+            volumes, self.held_out, training_seed(self.seed, round_), steps=steps, start=before
+        )
+        if self.name != FULL and (settings.warm or owner == START):
+            self.records.put_network(owner, self.seed, round_, dice, partial(self.learner.write, network))
+        return network, dice
 
 
 def labelled_before(name: str, seed: int, round_: int, pool: Pool, records: Records) -> list[Item]:
@@ -138,7 +170,7 @@ def choose(
     of_labelled = None if vectors is None else ask(learner, network, pool, labelled, {EMBEDDING}, drop_seed).embeddings
     progress = round_ / max(1, learner.settings.rounds - 2)
     found = candidates(free, scores, vectors, of_labelled, min(1.0, progress))
-    return tuple(free[index] for index in strategy.select(found, learner.settings.batch, rng))
+    return tuple(free[index] for index in strategy.select(found, learner.settings.batch_of(round_), rng))
 
 
 def ask(
