@@ -6,15 +6,14 @@ import os
 import select
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from queue import Empty, Queue
 from random import Random
 from typing import TYPE_CHECKING
 
+from benchmarks.crash.tally import Tally
 from benchmarks.crash.writer import BROKEN
 from benchmarks.servers import ROOT
 from tumorseg.errors import UnavailableError
@@ -29,31 +28,22 @@ _PATIENCE_S = 120.0
 
 
 @dataclass
-class Crew:
+class Crew(Tally):
     """Writers with one folder of labels.
 
     Attributes:
         root: folder of the labels.
         images: how many images the jobs are about.
         broken: whether the writers acknowledge before they save.
-        acknowledged: numbers of the jobs that were acknowledged.
-        kills: processes killed.
-        interrupted: saves that a kill cut off before they were acknowledged.
     """
 
     root: Path
     images: int
     broken: bool = False
-    acknowledged: list[int] = field(default_factory=list)
-    kills: int = 0
-    interrupted: int = 0
-    _jobs: Queue[int] = field(default_factory=Queue)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def save_all(self, jobs: range, processes: int, seed: int, step: Callable[[], None]) -> None:
         """Have every job acknowledged once; one whose writer was killed before is given out again."""
-        for number in jobs:
-            self._jobs.put(number)
+        self.give_out(jobs)
         with ThreadPoolExecutor(processes) as pool:
             slots = [pool.submit(self._slot, Random(f"{seed} {slot}"), step) for slot in range(processes)]
         for slot in slots:
@@ -63,30 +53,16 @@ class Crew:
         """Keep one writer running until no job is left."""
         writer: _Writer | None = None
         try:
-            while (number := self._next()) is not None:
+            while (number := self.next()) is not None:
                 writer = writer or _Writer(self._command())
-                if writer.save(number, rng):
-                    with self._lock:
-                        self.acknowledged.append(number)
-                    step()
-                else:
-                    self._jobs.put(number)
-                    with self._lock:
-                        self.interrupted += 1
+                self.count(number, writer.save(number, rng), step)
                 if writer.killed:
                     writer.end()
                     writer = None
-                    with self._lock:
-                        self.kills += 1
+                    self.killed()
         finally:
             if writer is not None:
                 writer.end()
-
-    def _next(self) -> int | None:
-        try:
-            return self._jobs.get_nowait()
-        except Empty:
-            return None
 
     def _command(self) -> list[str]:
         command = [sys.executable, "-m", "benchmarks.crash.writer", str(self.root), str(self.images)]

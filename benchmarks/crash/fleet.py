@@ -14,13 +14,13 @@ import urllib.request
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from queue import Empty, Queue
 from random import Random
 from urllib.parse import urlencode
 
 from benchmarks.crash.job import AFFINE, SHAPE, Job
+from benchmarks.crash.tally import Tally
 from benchmarks.servers import ROOT
 from tumorseg.errors import UnavailableError
 
@@ -91,32 +91,23 @@ class _Server:
 
 
 @dataclass
-class Fleet:
+class Fleet(Tally):
     """Servers with one folder of labels, and who sends to them.
 
     Attributes:
         scratch: folder for studies and what servers write.
         labels: the folder of labels.
         images: how many images the jobs are about.
-        acknowledged: numbers of the jobs that a server answered with 200.
-        kills: processes killed.
-        interrupted: saves that were sent and not acknowledged.
     """
 
     scratch: Path
     labels: Path
     images: int
-    acknowledged: list[int] = field(default_factory=list)
-    kills: int = 0
-    interrupted: int = 0
-    _jobs: Queue[int] = field(default_factory=Queue)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def save_all(self, jobs: range, clients: int, seed: int, step: Callable[[], None]) -> None:
         """Have every job acknowledged once; one that was not answered is sent again, to whoever is up."""
         _write_images(self.scratch / "studies", self.images)
-        for number in jobs:
-            self._jobs.put(number)
+        self.give_out(jobs)
         servers = [_Server(self.scratch, self.labels, number) for number in range(SERVERS)]
         try:
             for server in servers:
@@ -132,27 +123,19 @@ class Fleet:
     def _client(self, servers: list[_Server], rng: Random, step: Callable[[], None]) -> None:
         """Send one job after another until none is left."""
         killers = []
-        while (number := self._next()) is not None:
+        while (number := self.next()) is not None:
             server = self._up(servers, rng)
             address = server.address
             if rng.random() < KILLED:
                 killers.append(threading.Timer(rng.uniform(0, LONGEST_DELAY_S), self._kill, (server,)))
                 killers[-1].start()
-            if address is not None and _save(address, Job(number, self.images)):
-                with self._lock:
-                    self.acknowledged.append(number)
-                step()
-            else:
-                self._jobs.put(number)
-                with self._lock:
-                    self.interrupted += 1
+            self.count(number, address is not None and _save(address, Job(number, self.images)), step)
         for killer in killers:
             killer.join()
 
     def _kill(self, server: _Server) -> None:
         if server.kill_and_start():
-            with self._lock:
-                self.kills += 1
+            self.killed()
 
     def _up(self, servers: list[_Server], rng: Random) -> _Server:
         """Choose a server that is up, waiting for one where none is."""
@@ -163,12 +146,6 @@ class Fleet:
                 return rng.choice(up)
             time.sleep(0.05)
         raise UnavailableError("no server came back")
-
-    def _next(self) -> int | None:
-        try:
-            return self._jobs.get_nowait()
-        except Empty:
-            return None
 
 
 def _save(address: str, job: Job) -> bool:

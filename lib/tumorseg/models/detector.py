@@ -33,6 +33,7 @@ from tumorseg.models.grey import PREFERENCE, grey_slices
 from tumorseg.models.linking import link_slices
 from tumorseg.models.metadata import identify, read_metadata
 from tumorseg.models.slicewise import WEIGHTS
+from tumorseg.models.started import StartedStudy
 from tumorseg.transforms.letterbox import Letterbox
 from tumorseg.types import Detections, Instance, Prediction, StudyImage
 
@@ -79,37 +80,16 @@ class DetectorSpec:
 
 
 @dataclass(eq=False)
-class StartedDetection:
+class StartedDetection(StartedStudy[DetectionLook]):
     """A study on its way through a detector.
 
     Attributes:
-        grid: the image's own.
         turn: from the image's axes to the axial ones.
-        look: its share of a run of the network.
         notes: of the image and of the choice of what is grey.
-        latencies: seconds by step.
     """
 
-    grid: Grid
     turn: Reorientation
-    look: DetectionLook
     notes: tuple[str, ...]
-    latencies: dict[str, float]
-
-    @property
-    def error(self) -> Exception | None:
-        """What ended its share of the run."""
-        return self.look.error
-
-    @property
-    def size(self) -> int:
-        """Slices to look at."""
-        return len(self.look.axial)
-
-    @property
-    def nbytes(self) -> int:
-        """The grey slices; what is found in them is small."""
-        return int(self.look.axial.nbytes)
 
 
 class DetectorModel:
@@ -188,7 +168,7 @@ class DetectorModel:
         axial, notes = grey_slices(turned, self.spec.preference)
         look = DetectionLook(axial, self.spec.side, options or self.spec.options, progress)
         latencies = {"pre": time.perf_counter() - begin}
-        return StartedDetection(image.grid, turn, look, image.notes + notes, latencies)
+        return StartedDetection(image.grid, look, latencies, turn, image.notes + notes)
 
     def look(self, started: Sequence[StartedDetection]) -> None:
         """Second step: the network, over all of them in one go."""

@@ -27,6 +27,7 @@ from tumorseg.models.engines.base import Look
 from tumorseg.models.engines.rung import said
 from tumorseg.models.metadata import identify, read_metadata
 from tumorseg.models.preparation import Prepared, prepare
+from tumorseg.models.started import StartedStudy
 from tumorseg.transforms.components import specks
 from tumorseg.types import FLAIR, T1, T1GD, Prediction, Segmentation, StudyImage
 
@@ -77,35 +78,14 @@ class SlicewiseSpec:
 
 
 @dataclass(eq=False)
-class StartedSlices:
+class StartedSlices(StartedStudy[Look]):
     """A study on its way through a slice-wise model.
 
     Attributes:
-        grid: the image's own.
         prepared: the image as the network sees it.
-        look: its share of a run of the network.
-        latencies: seconds by step.
     """
 
-    grid: Grid
     prepared: Prepared
-    look: Look
-    latencies: dict[str, float]
-
-    @property
-    def error(self) -> Exception | None:
-        """What ended its share of the run."""
-        return self.look.error
-
-    @property
-    def size(self) -> int:
-        """Slices to look at."""
-        return len(self.look.chosen)
-
-    @property
-    def nbytes(self) -> int:
-        """The slices and their probability."""
-        return self.prepared.slices.nbytes + self.look.probability.nbytes
 
 
 class SlicewiseModel:
@@ -162,7 +142,7 @@ class SlicewiseModel:
             raise InputError(f"expected a choice of the {count} slices along axis {prepared.axis}, got {only.shape}")
         chosen = None if only is None else prepared.along(only)
         look = Look(self.spec, prepared.slices, progress, chosen)
-        return StartedSlices(image.grid, prepared, look, {"pre": time.perf_counter() - begin})
+        return StartedSlices(image.grid, look, {"pre": time.perf_counter() - begin}, prepared)
 
     def look(self, started: Sequence[StartedSlices]) -> None:
         """Second step: the network, over all of them in one go."""

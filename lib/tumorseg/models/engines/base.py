@@ -58,6 +58,16 @@ class Look:
         (top, bottom), (left, right) = self._pads
         return height + top + bottom, width + left + right
 
+    @property
+    def size(self) -> int:
+        """Slices to look at."""
+        return len(self.chosen)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the slices and their probability."""
+        return int(self._slices.nbytes + self.probability.nbytes)
+
     def restart(self) -> None:
         """Forget what a run that failed as a whole has left."""
         self._done, self.rung = 0, None

@@ -41,6 +41,16 @@ class DetectionLook:
         self.rung: Rung | None = None
         self._progress = progress
 
+    @property
+    def size(self) -> int:
+        """Slices to look at."""
+        return len(self.axial)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the slices; what is found in them is small."""
+        return int(self.axial.nbytes)
+
     def restart(self) -> None:
         """Forget what a run that failed as a whole has left."""
         self.found.clear()
