@@ -18,7 +18,7 @@ LIB = ROOT / "lib"
 ORDER = (
     ("__init__", "errors", "types", "geometry", "config", "settings", "folders", "registry"),
     ("io", "dicom", "annotations", "transforms", "networks", "metrics", "access", "audit"),
-    ("labels", "models", "interactive"),
+    ("labels", "versions", "models", "interactive"),
     ("training", "active_learning", "evaluation", "batch"),
     ("adapters",),
     ("server", "cli", "__main__"),

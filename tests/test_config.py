@@ -73,6 +73,10 @@ def test_an_address_is_remote() -> None:
         ({"label_classes": "tumor=1,cyst=1"}, "value of its own"),
         ({"label_classes": "background=0"}, "1..65535"),
         ({"lease_minutes": "0"}, "lease_minutes"),
+        ({"train_after": "-1"}, "train_after"),
+        ({"train_minutes": "inf"}, "train_minutes"),
+        ({"train_gpu_fraction": "1.5"}, "train_gpu_fraction"),
+        ({"train_margin": "nan"}, "train_margin"),
     ],
 )
 def test_what_cannot_be_read_is_named(conf: dict[str, Any], message: str, tmp_path: Path) -> None:

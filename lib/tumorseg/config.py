@@ -8,6 +8,7 @@ then the environment, then the default. A request never reaches this module.
 from __future__ import annotations
 
 import ipaddress
+import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -92,6 +93,13 @@ class AppConfig:
         disk_cache_mb: converted images and series fetched from an archive kept on disk, in MB each; those used
             longest ago make way.
         min_free_mb: free disk space, in MB, below which ``/readyz`` says that this server should get no more work.
+        train_after: start a training after so many new labels; 0 trains only when somebody asks.
+        train_minutes: time that one training may take, measuring its result not counted.
+        train_threads: processor threads of a training; 0 takes half of them.
+        train_memory_mb: memory that a training may take, in MB; 0 sets no limit.
+        train_gpu_fraction: part of a GPU's memory that a training may take.
+        train_margin: Dice by which a new model may be worse than the one that serves, at the lower end of the interval,
+            and still be published.
     """
 
     studies: str
@@ -134,6 +142,12 @@ class AppConfig:
     audit_addresses: bool = True
     disk_cache_mb: int = 20480
     min_free_mb: int = 512
+    train_after: int = 0
+    train_minutes: float = 30.0
+    train_threads: int = 0
+    train_memory_mb: int = 8192
+    train_gpu_fraction: float = 0.5
+    train_margin: float = 0.02
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "extra_models", dict(self.extra_models))
@@ -161,9 +175,20 @@ class AppConfig:
         if self.log_format not in LOG_FORMATS or self.log_level not in LOG_LEVELS:
             expected = f"log_format {' or '.join(LOG_FORMATS)} and log_level {', '.join(LOG_LEVELS)}"
             raise InputError(f"expected {expected}, got {self.log_format!r} and {self.log_level!r}")
+        self._check_training()
         self._check_access()
         served = self.models or tuple(self.known_models)
         object.__setattr__(self, "models", tuple(dict.fromkeys((self.default_model, *served))))
+
+    def _check_training(self) -> None:
+        """Refuse limits of trainings that cannot be kept."""
+        if min(self.train_after, self.train_threads, self.train_memory_mb) < 0:
+            raise InputError("train_after, train_threads and train_memory_mb cannot be negative")
+        if not 0 < self.train_minutes < math.inf or not 0 < self.train_gpu_fraction <= 1 or not self.train_margin >= 0:
+            raise InputError(
+                "expected positive train_minutes, a train_gpu_fraction in (0, 1] and a train_margin of 0 or more, got "
+                f"{self.train_minutes}, {self.train_gpu_fraction} and {self.train_margin}"
+            )
 
     def _check_access(self) -> None:
         """Refuse settings of who may come in that contradict each other."""

@@ -115,4 +115,10 @@ PARSERS: dict[str, Callable[[Any], Any]] = {
     "audit_addresses": boolean,
     "disk_cache_mb": int,
     "min_free_mb": int,
+    "train_after": int,
+    "train_minutes": float,
+    "train_threads": int,
+    "train_memory_mb": int,
+    "train_gpu_fraction": float,
+    "train_margin": float,
 }

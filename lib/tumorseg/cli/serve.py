@@ -73,6 +73,18 @@ def serve(
             "--insecure-http", help="Let others in over plain http, in a network where nobody listens who should not."
         ),
     ] = False,
+    train_after: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=0,
+            help="Train after so many new labels; 0 trains only when a viewer asks.",
+            show_default="0",
+        ),
+    ] = None,
+    train_minutes: Annotated[
+        float | None, typer.Option(metavar="MINUTES", help="Time that one training may take.", show_default="30")
+    ] = None,
     log_format: Annotated[
         str | None,
         typer.Option(metavar="FORM", help="Log lines as text (for people) or json.", show_default="text"),
@@ -115,6 +127,8 @@ def serve(
         "behind_proxy": behind_proxy,
         "allowed_hosts": allowed_host,
         "insecure_http": insecure_http or None,
+        "train_after": train_after,
+        "train_minutes": train_minutes,
         "log_format": log_format,
         "log_level": log_level,
     }
