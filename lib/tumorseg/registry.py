@@ -69,6 +69,8 @@ STRATEGIES: dict[str, str] = {
     "detection_score": "tumorseg.active_learning.strategies.detection_score:build",
     "localisation": "tumorseg.active_learning.strategies.localisation:build",
 }
+#: The strategy that is taken where none is named, and that viewers are shown first.
+DEFAULT_STRATEGY = "random"
 
 #: name -> "module:function"; a function takes a tumorseg.metrics.pair.Pair and returns a number, NaN where undefined.
 METRICS: dict[str, str] = {

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from tumorseg.errors import StorageError
-from tumorseg.labels.trouble import spoken
+from tumorseg.labels.trouble import LABEL_INDEX, spoken
 
 #: How long a writer waits for another process, s.
 BUSY_S = 20.0
@@ -45,12 +45,17 @@ class Database:
         path: where it is; made with its folder at the first write.
         migrations: scripts that bring an older file up to date; ``PRAGMA user_version`` counts those that ran.
         may_create: called before a new file is made; raises where that would hide a loss.
+        what: what the file is, for messages.
     """
 
     def __init__(
-        self, path: Path, migrations: Sequence[str] = (), may_create: Callable[[], None] = lambda: None
+        self,
+        path: Path,
+        migrations: Sequence[str] = (),
+        may_create: Callable[[], None] = lambda: None,
+        what: str = LABEL_INDEX,
     ) -> None:
-        self.path = path
+        self.path, self.what = path, what
         self._migrations = tuple(migrations)
         self._may_create = may_create
         self._schemas: dict[str, str] = {}
@@ -94,7 +99,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Give this thread's connection for reading; there must be a file."""
-        with self._dropped_when_broken(), spoken(self.path):
+        with self._dropped_when_broken(), spoken(self.path, self.what):
             yield self._connection()
 
     @contextmanager
@@ -104,13 +109,13 @@ class Database:
         Raises:
             StorageError: it could not be kept; nothing of it was.
         """
-        with self._dropped_when_broken(), spoken(self.path):
+        with self._dropped_when_broken(), spoken(self.path, self.what):
             connection = self._connection()
             if connection.in_transaction:
                 yield connection
                 return
             if connection.read_only:
-                raise StorageError(f"the label index {self.path} is on a read-only disk: nothing can be saved")
+                raise StorageError(f"the {self.what} {self.path} is on a read-only disk: nothing can be saved")
             file = connection.identity
             # A lock of this process first: threads then take turns instead of polling for SQLite's.
             with self._writing:
@@ -123,7 +128,7 @@ class Database:
                         connection.execute("ROLLBACK")
                     raise
             if self._identity() != file:
-                raise StorageError(f"the label index {self.path} was replaced at this moment: send it again")
+                raise StorageError(f"the {self.what} {self.path} was replaced at this moment: send it again")
 
     def close(self) -> None:
         """Close every connection; using the database again opens new ones."""
@@ -188,7 +193,7 @@ class Database:
         connection.execute("PRAGMA synchronous = FULL")
         done = connection.execute("PRAGMA user_version").fetchone()[0]
         if done > len(self._migrations):
-            raise StorageError(f"the label index {self.path} was made by a newer tumorseg: upgrade this one")
+            raise StorageError(f"the {self.what} {self.path} was made by a newer tumorseg: upgrade this one")
         if done < len(self._migrations) or not self._has_schemas(connection):
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -239,7 +244,7 @@ class Database:
         is_other = known.identity[:2] not in ((0, 0), now[:2])
         if is_other and known.log is not None and self._log() == known.log:
             raise StorageError(
-                f"the label index {self.path} was replaced while its log of before still lies beside it: remove "
+                f"the {self.what} {self.path} was replaced while its log of before still lies beside it: remove "
                 f"{self.path.name}-wal and {self.path.name}-shm; tumorseg backup --restore replaces an index safely"
             )
 
@@ -249,7 +254,7 @@ class Database:
         except StorageError as error:
             return error
         return StorageError(
-            f"the label index {self.path} was there and is gone: put its folder back or restore a backup"
+            f"the {self.what} {self.path} was there and is gone: put its folder back or restore a backup"
         )
 
     @contextmanager

@@ -19,15 +19,19 @@ _READ_ONLY = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTO
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
+#: What most files here are, in messages.
+LABEL_INDEX = "label index"
+
+
 @contextmanager
-def spoken(path: Path) -> Iterator[None]:
-    """Turn errors of the disk and of SQLite into StorageError; ``path`` is what was read or written."""
+def spoken(path: Path, what: str = LABEL_INDEX) -> Iterator[None]:
+    """Turn errors of the disk and of SQLite into StorageError; ``path`` is what was read or written, ``what`` it is."""
     try:
         yield
     except sqlite3.IntegrityError:
         raise  # what a constraint forbids is a fault of ours, not of the disk
     except sqlite3.DatabaseError as error:
-        trouble = _of_sqlite(error, path)
+        trouble = _of_sqlite(error, path, what)
         if trouble is None:
             raise
         raise trouble from error
@@ -41,18 +45,18 @@ def _code(error: sqlite3.Error) -> int:
     return code & 0xFF if isinstance(code, int) else -1
 
 
-def _of_sqlite(error: sqlite3.DatabaseError, path: Path) -> StorageError | None:
+def _of_sqlite(error: sqlite3.DatabaseError, path: Path, what: str) -> StorageError | None:
     code = _code(error)
     if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _is_full(path)):
         return _full(path)
     if code in _DAMAGED:
-        return StorageError(f"the label index {path} is damaged: run tumorseg fsck --repair, or restore a backup")
+        return StorageError(f"the {what} {path} is damaged: run tumorseg fsck --repair, or restore a backup")
     if code in _READ_ONLY:
-        return StorageError(f"the label index {path} cannot be opened for writing: check the disk and its permissions")
+        return StorageError(f"the {what} {path} cannot be opened for writing: check the disk and its permissions")
     if code in _BUSY:
-        return StorageError(f"the label index {path} is busy: another process keeps it locked; try again")
+        return StorageError(f"the {what} {path} is busy: another process keeps it locked; try again")
     if code == sqlite3.SQLITE_IOERR:
-        return StorageError(f"the label index {path} cannot be read or written ({error}): check the disk")
+        return StorageError(f"the {what} {path} cannot be read or written ({error}): check the disk")
     return None
 
 
