@@ -1,0 +1,154 @@
+"""Champion and challenger: who may serve, on which patients, and what people are told."""
+
+from __future__ import annotations
+
+from math import isnan, nan
+
+import numpy as np
+import pytest
+
+from tumorseg.errors import InputError
+from tumorseg.training.challenge import decide
+
+CHAMPION = {f"p{number}": 0.70 + 0.02 * (number % 5) for number in range(20)}
+
+
+def _changed(by: float, spread: float = 0.0, seed: int = 1) -> dict[str, float]:
+    rng = np.random.default_rng(seed)
+    return {patient: float(np.clip(dice + by + spread * rng.normal(), 0, 1)) for patient, dice in CHAMPION.items()}
+
+
+def test_a_poisoned_candidate_is_refused() -> None:
+    verdict = decide(CHAMPION, dict.fromkeys(CHAMPION, 0.02))
+    assert not verdict.publish
+    assert verdict.high < -0.5
+    assert verdict.why.startswith("refused: Dice changes by -0.7")
+    assert "20 validation patients" in verdict.why
+    assert "\n" not in verdict.why
+
+
+def test_a_better_one_is_published_with_its_figures() -> None:
+    verdict = decide(CHAMPION, _changed(0.05))
+    assert verdict.publish
+    assert (verdict.difference, verdict.low, verdict.high) == pytest.approx((0.05, 0.05, 0.05))
+    assert verdict.patients == 20
+    assert verdict.why.startswith("published: Dice changes by +0.050 (95% interval +0.050 to +0.050)")
+
+
+def test_an_equal_one_and_one_slightly_worse_are_published() -> None:
+    assert decide(CHAMPION, CHAMPION).publish
+    assert decide(CHAMPION, CHAMPION, margin=0.001).publish
+    assert decide(CHAMPION, _changed(-0.01)).publish
+    assert not decide(CHAMPION, _changed(-0.01), margin=0.005).publish
+
+
+def test_a_loss_of_just_the_margin_is_refused() -> None:
+    assert not decide({"a": 0.5, "b": 0.5}, {"a": 0.25, "b": 0.25}, margin=0.25).publish
+    assert not decide(CHAMPION, CHAMPION, margin=0).publish
+
+
+def test_a_better_mean_that_may_hide_a_loss_is_refused() -> None:
+    """Few patients of which one gains all: the mean alone would publish."""
+    verdict = decide({"a": 0.6, "b": 0.6, "c": 0.6}, {"a": 0.55, "b": 0.55, "c": 0.9})
+    assert verdict.difference > 0
+    assert not verdict.publish
+    assert "not ruled out" in verdict.why
+
+
+def test_pairing_sees_what_the_spread_over_patients_hides() -> None:
+    rng = np.random.default_rng(0)
+    champion = {f"p{number}": float(dice) for number, dice in enumerate(rng.uniform(0.1, 0.9, 12))}
+    assert decide(champion, {patient: dice - 0.01 for patient, dice in champion.items()}).publish
+    assert not decide(champion, {patient: dice - 0.03 for patient, dice in champion.items()}).publish
+
+
+def test_one_patient_has_no_interval_and_that_is_said() -> None:
+    better, worse = decide({"a": 0.5}, {"a": 0.6}), decide({"a": 0.5}, {"a": 0.4})
+    assert (better.publish, worse.publish) == (True, False)
+    assert better.low == better.high == pytest.approx(0.1)
+    assert "the one patient's own difference" in better.why
+    assert "1 validation patient;" in better.why
+
+
+def test_two_patients_must_both_not_lose() -> None:
+    assert decide({"a": 0.5, "b": 0.5}, {"a": 0.6, "b": 0.49}).publish
+    assert not decide({"a": 0.5, "b": 0.5}, {"a": 0.9, "b": 0.4}).publish
+
+
+def test_nan_counts_as_the_worst() -> None:
+    failed = {**CHAMPION, **dict.fromkeys(list(CHAMPION)[:5], nan)}
+    assert not decide(CHAMPION, failed).publish
+    assert decide(failed, CHAMPION).publish
+    assert decide({"a": nan}, {"a": nan}).difference == 0
+
+
+def test_no_validation_patient_publishes_nothing_and_says_what_to_do() -> None:
+    verdict = decide({}, {})
+    assert not verdict.publish
+    assert (verdict.patients, isnan(verdict.difference), isnan(verdict.low)) == (0, True, True)
+    assert "label a second patient" in verdict.why
+
+
+def test_where_nothing_served_whatever_finds_something_is_published() -> None:
+    first = decide({}, {"a": 0.2, "b": 0.0})
+    assert first.publish
+    assert first.difference == pytest.approx(0.1)
+    assert "nothing served before" in first.why
+    assert not decide({}, {"a": 0.0, "b": nan}).publish
+
+
+def test_different_patients_cannot_be_compared() -> None:
+    with pytest.raises(InputError, match="'b' is only in one of them"):
+        decide({"a": 0.5}, {"a": 0.5, "b": 0.6})
+    with pytest.raises(InputError, match="same patients"):
+        decide({"a": 0.5}, {"b": 0.5})
+    with pytest.raises(InputError, match="no figure of it"):
+        decide({"a": 0.5}, {})
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.5, float("inf")])
+def test_what_is_no_dice_is_refused(value: float) -> None:
+    with pytest.raises(InputError, match="Dice in"):
+        decide({"a": 0.5}, {"a": value})
+
+
+@pytest.mark.parametrize("options", [{"margin": -0.1}, {"margin": nan}, {"level": 1.0}, {"level": 0.0}])
+def test_margins_and_levels_that_are_none_are_refused(options: dict[str, float]) -> None:
+    with pytest.raises(InputError, match="margin"):
+        decide({"a": 0.5}, {"a": 0.5}, **options)  # type: ignore[arg-type]
+
+
+def test_wrong_new_labels_cannot_win_by_agreeing_with_themselves() -> None:
+    """Most validation labels are new and inverted, as what trained the candidate; the settled ones tell."""
+    settled = list(CHAMPION)[:4]
+    candidate = {patient: 0.05 if patient in settled else 0.95 for patient in CHAMPION}
+    champion = {patient: dice if patient in settled else 0.05 for patient, dice in CHAMPION.items()}
+    assert decide(champion, candidate).publish
+    verdict = decide(champion, candidate, settled=settled)
+    assert not verdict.publish
+    assert verdict.patients == 20
+    assert "on the 4 whose labels stood before; on these a loss" in verdict.why
+
+
+def test_settled_patients_that_agree_let_it_pass() -> None:
+    verdict = decide(CHAMPION, _changed(0.03), settled=[*list(CHAMPION)[:4], "not measured"])
+    assert verdict.publish
+    assert "whose labels stood before" in verdict.why
+    alone = decide(CHAMPION, _changed(0.03), settled=["not measured"])
+    assert alone.publish
+    assert "stood before" not in alone.why
+    assert "stood before" not in decide(CHAMPION, _changed(0.03), settled=CHAMPION).why
+
+
+def test_the_same_figures_give_the_same_verdict_in_any_order() -> None:
+    candidate = _changed(0.0, spread=0.05)
+    turned = dict(reversed(candidate.items()))
+    assert decide(CHAMPION, candidate) == decide(CHAMPION, turned)
+    assert decide(CHAMPION, candidate, seed=1).low != decide(CHAMPION, candidate, seed=2).low
+
+
+def test_a_higher_level_asks_for_more() -> None:
+    candidate = _changed(0.0, spread=0.05)
+    low = [decide(CHAMPION, candidate, level=level).low for level in (0.5, 0.95, 0.999)]
+    assert low == sorted(low, reverse=True)
+    assert len(set(low)) == 3
