@@ -7,7 +7,8 @@
    foreground, per channel;
 5. the box around the head is cut out of the air (:func:`tumorseg.transforms.crop.head_box`).
 
-Every step can be undone for what a network says of voxels (:meth:`Prepared.restore`) and of slices.
+Every step can be undone for what a network says of voxels (:meth:`Prepared.restore`) and of slices, and a mask drawn on
+the image goes the same way there (:meth:`Prepared.cut`), so that training sees what serving does.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 TRAINED_PIXEL_MM = 0.9
 PIXEL_TOLERANCE = 0.25
 MIN_SIDE = 32
+#: A resampled pixel belongs to a mask from this part of it on.
+HALF = 0.5
 
 
 #: What can be done to the contrast of every slice before the z-score.
@@ -98,6 +101,29 @@ class Prepared:
         if not self.working.same_as(target):
             values = resample(values, self.working, target)
         return self.turn.invert(values)
+
+    def cut(self, mask: NDArray[Any]) -> NDArray[np.uint8]:
+        """Bring a mask on the image's own grid to where :attr:`slices` are; :meth:`uncut` and :meth:`restore` undo it.
+
+        Where pixels are resampled, a pixel is marked that is marked at least by half. What lies outside of the cut is
+        lost, as it is for the network.
+
+        Args:
+            mask: ``(K, J, I)`` of :attr:`target`; everything but 0 is marked.
+
+        Returns:
+            ``(K, rows, columns)``, 1 where it is marked.
+
+        Raises:
+            InputError: the mask has another shape.
+        """
+        if mask.shape != self.target.shape:
+            raise InputError(f"expected a mask {self.target.shape} as its image, got {mask.shape}")
+        marked = self.turn.apply(mask) > 0
+        axial = self.turn.grid(self.target)
+        if not self.working.same_as(axial):
+            marked = resample(marked.astype(np.float32), axial, self.working) >= HALF
+        return np.ascontiguousarray(marked[:, self.rows, self.columns], np.uint8)
 
     def along(self, values: NDArray[Any]) -> NDArray[Any]:
         """``(K,)`` values by slice from the network's order to the image's along :attr:`axis`, or back."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -15,6 +16,8 @@ from tumorseg.io.kaggle_3m import Case
 from tumorseg.types import StudyImage
 
 Preprocess = Callable[[StudyImage], NDArray[np.float32]]
+#: What every network here can be given: the largest stride.
+MULTIPLE = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,12 +33,25 @@ def load_volumes(cases: Sequence[Case], preprocess: Preprocess) -> list[Volume]:
     """Preprocess every case with the model's own chain. A case without truth counts as empty."""
     volumes = []
     for case in cases:
-        image = preprocess(case.image).transpose(1, 0, 2, 3).astype(np.float16)
         mask = case.truth.voxels if case.truth is not None else np.zeros(case.image.grid.shape)
-        volumes.append(Volume(case.id, np.ascontiguousarray(image), (np.asarray(mask) > 0).astype(np.uint8)))
-    if len({v.image.shape[1:] for v in volumes}) != 1:
-        raise InputError(f"training slices must share one size, got {sorted({v.image.shape[1:] for v in volumes})}")
+        volumes.append(as_volume(case.id, preprocess(case.image), np.asarray(mask)))
     return volumes
+
+
+def as_volume(name: str, slices: NDArray[np.float32], mask: NDArray[Any], multiple: int = MULTIPLE) -> Volume:
+    """Put what a network sees of a study, and where its tumour is, into memory.
+
+    Args:
+        name: of the patient.
+        slices: ``(C, K, H, W)`` normalised.
+        mask: ``(K, H, W)``; everything but 0 is tumour.
+        multiple: sides are padded to a multiple of this, as they are when the model serves: the picture's border is
+            repeated, in equal parts on both sides.
+    """
+    rows, columns = (_around(side, side + -side % multiple) for side in mask.shape[1:])
+    image = np.pad(slices.transpose(1, 0, 2, 3).astype(np.float16), ((0, 0), (0, 0), rows, columns), mode="edge")
+    marked = np.pad((mask > 0).astype(np.uint8), ((0, 0), rows, columns))
+    return Volume(name, np.ascontiguousarray(image), marked)
 
 
 def tumour_slices(volume: Volume) -> Volume:
@@ -53,6 +69,8 @@ def stack_context(image: NDArray[np.float16], index: int, slices: int) -> NDArra
 
 class SliceSampler:
     """Draws batches with a fixed part of tumour slices; every slice of its kind is as likely as any other.
+
+    Slices of patients may differ in size: those of a batch are padded to the square that holds all of them.
 
     Args:
         volumes: the training patients.
@@ -74,13 +92,30 @@ class SliceSampler:
             raise InputError("no training slice shows a tumour: expected masks with values above 0")
 
     def draw(self, batch: int) -> tuple[Tensor, Tensor]:
-        """``(B, slices * C, H, W)`` and ``(B, 1, H, W)``, both float32."""
+        """``(B, slices * C, S, S)`` and ``(B, 1, S, S)``, both float32."""
         with_tumour = round(batch * self.tumour_fraction)
         chosen = [self.tumour[i] for i in self.rng.integers(len(self.tumour), size=with_tumour)]
         chosen += [self.empty[i] for i in self.rng.integers(len(self.empty), size=batch - with_tumour)]
-        images = np.stack([stack_context(self.volumes[v].image, k, self.slices) for v, k in chosen])
-        masks = np.stack([self.volumes[v].mask[k][None] for v, k in chosen])
-        return torch.from_numpy(images).float(), torch.from_numpy(masks).float()
+        images = [stack_context(self.volumes[v].image, k, self.slices) for v, k in chosen]
+        masks = [self.volumes[v].mask[k][None] for v, k in chosen]
+        side = max(max(mask.shape[1:]) for mask in masks)
+        return (
+            torch.from_numpy(np.stack([_square(image, side, "edge") for image in images])).float(),
+            torch.from_numpy(np.stack([_square(mask, side, "constant") for mask in masks])).float(),
+        )
+
+
+def _square(picture: NDArray[Any], side: int, mode: Literal["edge", "constant"]) -> NDArray[Any]:
+    """Pad ``(C, H, W)`` to one size: batches are stacked, and turning a picture that is no square would distort it."""
+    if picture.shape[1:] == (side, side):
+        return picture
+    rows, columns = (_around(have, side) for have in picture.shape[1:])
+    return np.pad(picture, ((0, 0), rows, columns), mode=mode)
+
+
+def _around(have: int, wanted: int) -> tuple[int, int]:
+    """Return how many pixels to add before and behind."""
+    return (wanted - have) // 2, wanted - have - (wanted - have) // 2
 
 
 def in_order(volume: Volume, slices: int, batch: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -32,6 +32,8 @@ from tumorseg.transforms.augment import augment
 
 VALIDATION_BATCH = 8
 Report = Callable[[dict[str, float]], None]
+#: Called before every step and every volume that is validated; what it raises ends the run between two epochs' states.
+Step = Callable[[], None]
 
 
 @dataclass
@@ -88,6 +90,7 @@ class Trainer:
         self.epoch, self.steps, self.seconds = 0, 0, 0.0
         self.best_loss, self.best_epoch = math.inf, -1
         self.history: list[dict[str, float]] = []
+        self.each_step: Step = lambda: None
 
     def fit(self, train: Sequence[Volume], validation: Sequence[Volume], report: Report | None = None) -> FitResult:
         """Train until the epochs, the minutes or the patience are used up."""
@@ -117,6 +120,7 @@ class Trainer:
     def _epoch(self, sampler: SliceSampler, validation: Sequence[Volume]) -> dict[str, float]:
         losses = []
         for _ in range(self.config.steps_per_epoch):
+            self.each_step()
             started = time.monotonic()
             losses.append(self._step(sampler))
             self.seconds += time.monotonic() - started
@@ -183,6 +187,7 @@ class Trainer:
         losses, dices = [], []
         self.average.eval()
         for volume in volumes:
+            self.each_step()
             logits, masks = [], []
             for images, truth in in_order(volume, self.slices, VALIDATION_BATCH):
                 if zoom < 1:
@@ -211,6 +216,7 @@ class Trainer:
 
     def _save(self) -> None:
         random: dict[str, Any] = {"numpy": self.rng.bit_generator.state, "torch": self.torch_rng.get_state()}
+        random["dropout"] = torch.get_rng_state()
         RunState(
             network=self.network.state_dict(),
             average=self.average.state_dict(),
@@ -234,6 +240,8 @@ class Trainer:
         self.steps = state.random["steps"]
         self.rng.bit_generator.state = state.random["numpy"]
         self.torch_rng.set_state(state.random["torch"])
+        if "dropout" in state.random:  # states of before this release have none
+            torch.set_rng_state(state.random["dropout"])
 
 
 def _cpu_has_bf16() -> bool:
