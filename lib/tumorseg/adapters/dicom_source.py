@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tumorseg.adapters.files import fingerprint
+from tumorseg.adapters.files import digest, fingerprint, states_of
 from tumorseg.adapters.sources import ImageEntry
 from tumorseg.errors import InputError
 from tumorseg.io.disk_cache import DiskCache
@@ -95,11 +94,26 @@ class DicomSource:
                 return image, image.grid
             return read_displayed(read_headers(files), image_id, channels=channels)
 
+    def states(self, image_ids: Sequence[str]) -> dict[str, str]:
+        """Look at the files of each study; of an archive at what it lists: its series and how many instances each has.
+
+        An archive's instance is never changed: what differs is another instance (PS3.3 section C.12.1).
+        """
+        if not hasattr(self.store, "cache"):
+            return states_of(image_ids, self.files)
+        listed = {series.series_uid: series for series in self.store.series()}
+        studies: dict[tuple[str, str], list[tuple[str, int]]] = {}
+        for series in listed.values():
+            held = studies.setdefault((series.study_uid, series.modality), [])
+            held.append((series.series_uid, series.n_instances))
+        found = [listed[image] for image in image_ids if image in listed]
+        return {one.series_uid: digest(sorted(studies[one.study_uid, one.modality])) for one in found}
+
     def local_file(self, image_id: str) -> Path:
         """Return the series as one NRRD on the grid of its slices, written to the cache on the first call."""
         entry = self.entry(image_id)
         files = tuple(Path(path) for path in self.store.files(entry.id))
-        state = hashlib.sha256(repr(fingerprint(files)).encode()).hexdigest()[:16]
+        state = digest(fingerprint(files))
         folder = self.images.filled(
             state,
             lambda draft: _write_nrrd(draft / entry.name, self.read(image_id, None)[0]),

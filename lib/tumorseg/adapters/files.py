@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tumorseg.errors import NotFoundError
+from tumorseg.errors import InputError, NotFoundError
 from tumorseg.io.files import write_atomically
 
 
@@ -54,3 +55,19 @@ def fingerprint(files: tuple[Path, ...]) -> tuple[tuple[str, int, int], ...]:
     except FileNotFoundError:
         raise NotFoundError("the image was there, but its files are gone") from None
     return tuple((str(path), state.st_mtime_ns, state.st_size) for path, state in states)
+
+
+def digest(value: object) -> str:
+    """Return 16 hex digits that stand for a value by what it prints as."""
+    return hashlib.sha256(repr(value).encode()).hexdigest()[:16]
+
+
+def states_of(names: Iterable[str], files: Callable[[str], tuple[Path, ...]]) -> dict[str, str]:
+    """Return name -> digest of the fingerprint of its files, without those that are gone or hold no image."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = digest(fingerprint(files(name)))
+        except (NotFoundError, InputError, OSError):
+            continue
+    return found

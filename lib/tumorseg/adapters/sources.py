@@ -78,6 +78,10 @@ class ImageSource(Protocol):
         """
         ...
 
+    def states(self, image_ids: Sequence[str]) -> dict[str, str]:
+        """Return image -> what differs once the image does; those that are gone are left out. Downloads nothing."""
+        ...
+
     def local_file(self, image_id: str) -> Path:
         """Return one file that Slicer can open, made on the first call where the image is a DICOM series."""
         ...
@@ -131,6 +135,12 @@ class FileSource:
 
         image = read_study(self._path(image_id))
         return image, image.grid
+
+    def states(self, image_ids: Sequence[str]) -> dict[str, str]:
+        """Look at time of change and size of every file."""
+        from tumorseg.adapters.files import states_of
+
+        return states_of(image_ids, self.files)
 
     def local_file(self, image_id: str) -> Path:
         """Return the file itself."""
