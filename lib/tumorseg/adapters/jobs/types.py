@@ -51,6 +51,8 @@ class JobState:
         result: what came out, JSON-able.
         error: the last line of what went wrong; the whole traceback is in the job's log.
         attempts: how often it was started; more than 1 where its process was killed and it went on.
+        deaths: attempts in a row that were killed and came no further than those before.
+        furthest: largest fraction that any attempt reached.
     """
 
     status: Status = "SUBMITTED"
@@ -64,6 +66,8 @@ class JobState:
     result: Mapping[str, Any] = field(default_factory=dict)
     error: str = ""
     attempts: int = 0
+    deaths: int = 0
+    furthest: float = 0.0
 
 
 class Reporter(Protocol):
@@ -81,7 +85,7 @@ class Reporter(Protocol):
         """Whether somebody cancelled the job; the work then ends soon, leaving what it needs to go on."""
 
     def result(self, values: Mapping[str, Any]) -> None:
-        """Say what came out."""
+        """Say what came out; the job is then DONE as soon as its work returns, also where it was told to stop."""
 
 
 class Run(Protocol):
