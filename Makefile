@@ -1,7 +1,7 @@
 # One command each. `make` alone lists them.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-check test test-all lint format types lock sample-data sample-expected train evaluate benchmark load crash abuse audit tables clean
+.PHONY: help install demo demo-check test test-all lint format types lock sample-data sample-expected train evaluate benchmark load crash loop-check abuse audit tables clean
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -67,6 +67,9 @@ load: install ## many clients at once against a live server and stock MONAI Labe
 
 crash: install ## kill writers and servers at random moments while labels are saved, and count what was lost (CRASH="--saves 200 --seed 1")
 	$(BIN)/python -m benchmarks.crash $(CRASH)
+
+loop-check: install ## the learning loop over HTTP: two annotators, kills, poisoned labels, rollback; the last line sums up (LOOP="--kills 4 --seed 1")
+	$(BIN)/python -m tests.loop $(LOOP)
 
 abuse: install ## try every known hole against the real server; the last line counts the open ones (ABUSE="--only zip")
 	$(BIN)/python -m tests.abuse $(ABUSE)
