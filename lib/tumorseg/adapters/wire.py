@@ -13,11 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tumorseg.adapters.params import DTYPES, EXTENSIONS, MARKUPS, DetectionParams, parse, read_object
 from tumorseg.errors import InputError
 from tumorseg.models.detection_options import RANGES, DetectionOptions
+
+if TYPE_CHECKING:
+    from tumorseg.types import Segmentation
 
 __all__ = ["DTYPES", "EXTENSIONS", "FORBIDDEN", "MARKUPS", "InferResult", "ResultFormat", "parse_params", "settings"]
 #: Settings that a request may not make.
@@ -53,11 +56,13 @@ class InferResult:
         data: the label map, or the boxes, as the content of a file.
         name: a file name with the right ending.
         params: label names, centroids, detections, latencies (s), notes, model and version; JSON-able.
+        mask: the label map that the file holds; None where it holds boxes.
     """
 
     data: bytes
     name: str
     params: dict[str, Any]
+    mask: Segmentation | None = None
 
 
 def parse_params(params: str | Mapping[str, Any] | None) -> ResultFormat:

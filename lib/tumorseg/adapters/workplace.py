@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tumorseg.adapters.datastore import StudyDatastore
 from tumorseg.adapters.engine import Engine
 from tumorseg.adapters.label_desk import LabelDesk
 from tumorseg.adapters.labels import LabelStore, labels_root
+from tumorseg.adapters.learning.effort import EffortDesk
+from tumorseg.adapters.learning.proposals import Proposals
 from tumorseg.adapters.sources import ImageSource, open_source
-from tumorseg.adapters.strategies import strategies
+from tumorseg.adapters.strategies import Strategies
 from tumorseg.errors import StorageError
 
 if TYPE_CHECKING:
-    from monailabel.interfaces.tasks.strategy import Strategy
-
     from tumorseg.config import AppConfig
 
 APP_NAME = "tumorseg"
+#: Below the state folder: the answers that people were given and may correct.
+PROPOSALS = Path("learning") / "proposals"
 APP_DESCRIPTION = "Brain tumour segmentation for 3D Slicer and OHIF"
 
 
@@ -33,6 +36,7 @@ class Workplace:
         desk: what people do together with labels.
         engine: models over the images.
         strategies: what suggests the next image, by name.
+        effort: finds out what the labels cost those who make them.
     """
 
     config: AppConfig
@@ -40,7 +44,8 @@ class Workplace:
     datastore: StudyDatastore
     desk: LabelDesk
     engine: Engine
-    strategies: dict[str, Strategy]
+    strategies: Strategies
+    effort: EffortDesk
 
     @classmethod
     def open(cls, config: AppConfig) -> Workplace:
@@ -54,7 +59,10 @@ class Workplace:
         labels.watch()
         datastore = StudyDatastore(source, labels)
         desk = LabelDesk(source, labels, datastore.places, config.lease_minutes)
-        return cls(config, source, datastore, desk, Engine(config, source), strategies())
+        proposals = Proposals(config.state / PROPOSALS, str(labels.root))
+        effort = EffortDesk(labels.history, datastore.places, desk.leases, proposals)
+        engine = Engine(config, source)
+        return cls(config, source, datastore, desk, engine, Strategies.open(config, source, engine.models), effort)
 
     def info(self) -> dict[str, Any]:
         """Answer ``GET /info/``: what the viewers' selectors show."""
@@ -86,5 +94,7 @@ class Workplace:
     def close(self) -> None:
         """Give back what is open, inferences that still run first."""
         self.engine.close()
+        self.strategies.close()
+        self.effort.close()
         self.source.close()
         self.datastore.close()

@@ -69,9 +69,10 @@ def check_image(place: Place, image: str, check_sum: str = "") -> Response:
 
 @router.get("/image", summary="Download an image as one file")
 @rule(Role.VIEWER, "image.read")
-def download_image(place: Place, image: str) -> FileResponse:
+def download_image(place: Place, who: Caller, image: str) -> FileResponse:
     """Send the image; a DICOM series comes as NRRD on the grid of its slices."""
     path = Path(place.datastore.get_image_uri(image))
+    place.effort.looked(image, holder(who))
     return FileResponse(path, filename=str(place.datastore.get_image_info(image)["name"]))
 
 
@@ -116,6 +117,7 @@ def save_label(
             image, tag or FINAL, path, info, provenance, expected_parent=parent or _matched(request)
         )
     if kept.tag == FINAL:
+        place.effort.saved(kept, holder(who, said), anyone=who.how == LOCAL.how)
         place.desk.is_done(kept.image, None if who.how == LOCAL.how else who.name)
     note(request, label=kept.uid, tag=kept.tag)
     response.headers["ETag"] = _etag(kept)

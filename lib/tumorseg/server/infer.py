@@ -16,11 +16,12 @@ from fastapi.responses import JSONResponse, Response
 
 from tumorseg.access.types import Role
 from tumorseg.adapters.inference.subject import Subject
-from tumorseg.adapters.params import DetectionParams, SegmentationParams, form_schema
+from tumorseg.adapters.params import DetectionParams, SegmentationParams, form_schema, read_object
 from tumorseg.adapters.wire import InferResult, parse_params
 from tumorseg.adapters.workplace import Workplace
 from tumorseg.errors import InputError
 from tumorseg.server.common import Place, received
+from tumorseg.server.datastore import holder
 from tumorseg.server.forms import UploadRoute
 from tumorseg.server.gone import unless_gone
 from tumorseg.server.rules import Caller, rule
@@ -94,6 +95,12 @@ async def infer(
     finally:
         if session_id or file is not None:
             await run_in_threadpool(brought.close)
+    if image and not session_id and file is None:
+        name = holder(who, read_object(params, "params"))
+        if output is Output.json:
+            place.effort.looked(image, name)
+        else:
+            place.effort.proposed(image, name, result)
     return _respond(result, output)
 
 

@@ -154,6 +154,7 @@ def no_lesion(request: Request, place: Place, who: Caller, image: str, tag: str 
     """Keep an empty mask on the image's own voxels; it counts as a label."""
     kept = place.desk.no_lesion(image, check_tag(tag), made_by(request, who)[0])
     if kept.tag == FINAL:
+        place.effort.saved(kept, holder(who), anyone=who.how == LOCAL.how)
         place.desk.is_done(kept.image, None if who.how == LOCAL.how else who.name)
     return _shown(request, place.desk, kept)
 
@@ -184,7 +185,10 @@ def lease(place: Place, image: str) -> LeaseOut | None:
 @rule(Role.ANNOTATOR, "case.lease")
 def take_lease(place: Place, who: Caller, image: str, client_id: str = "") -> LeaseOut:
     """Give the image to who asks; 409 while somebody else has it."""
-    return LeaseOut.of(place.desk.leases.acquire(place.source.entry(image).id, holder(who, {"client_id": client_id})))
+    name = holder(who, {"client_id": client_id})
+    taken = place.desk.leases.acquire(place.source.entry(image).id, name)
+    place.effort.looked(taken.image, name)
+    return LeaseOut.of(taken)
 
 
 @router.delete("/{image}/lease", summary="Give an image back")

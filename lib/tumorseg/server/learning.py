@@ -68,8 +68,10 @@ def next_sample(
 def _given(place: Workplace, strategy: str, name: str) -> dict[str, Any] | None:
     """Let the strategy choose until it names a case that nobody took meanwhile."""
     taken = place.desk.leases.held_by_others(name)
-    while sample := place.strategies[strategy]({"strategy": strategy, "leave_out": taken}, place.datastore):
+    asked = {"strategy": strategy, "who": name}
+    while sample := place.strategies[strategy]({**asked, "leave_out": taken}, place.datastore):
         if place.desk.give(str(sample["id"]), name):
+            place.effort.given(str(sample["id"]), name)
             return dict(sample)
         taken |= {str(sample["id"])}
     return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -59,15 +59,18 @@ class Answer:
         taken |= {f"model_{step}": seconds for step, seconds in self.prediction.latencies.items()}
         latencies = {step: round(seconds, 4) for step, seconds in taken.items()}
         name = f"{_UNSAFE.sub('_', self.title)}{extension}"
-        return InferResult(data, name, {**self._params, "latencies": latencies})
+        mask = None if self._sends_boxes(wanted) else replace(self.prediction.segmentation, probability=None)
+        return InferResult(data, name, {**self._params, "latencies": latencies}, mask)
 
     def _file(self, wanted: ResultFormat) -> tuple[bytes, str]:
         """Return the content of a file, and the file's ending."""
-        if wanted.extension in MARKUPS:
-            return as_markups(self.lesions), wanted.extension
-        if wanted.boxes and self.lesions:  # 3D Slicer takes markups without any box for a damaged file
-            return as_markups(self.lesions), MARKUPS[0]
+        if self._sends_boxes(wanted):
+            return as_markups(self.lesions), wanted.extension if wanted.extension in MARKUPS else MARKUPS[0]
         return encode(self.prediction.segmentation, wanted), wanted.extension
+
+    def _sends_boxes(self, wanted: ResultFormat) -> bool:
+        """Whether the file holds boxes; 3D Slicer takes markups without any box for a damaged file."""
+        return wanted.extension in MARKUPS or (wanted.boxes and bool(self.lesions))
 
     @cached_property
     def _params(self) -> dict[str, Any]:
