@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 
 from tests.dicom.phantoms import GRIDS, sample, write_nifti
 from tests.serving import ask_slicer, config_for, in_process
+from tumorseg.registry import DEFAULT_STRATEGY, STRATEGIES
 
 
 @pytest.fixture
@@ -40,7 +41,9 @@ def test_info_says_what_the_selectors_need(client: TestClient) -> None:
     assert said["models"]["threshold"]["dimension"] == 3
     assert said["datastore"]["total"] == 2
     assert said["datastore"]["completed"] == 0
-    assert set(said["strategies"]) == {"random", "first"}
+    # Slicer chooses the first one; OHIF asks for "random" by name. No detector is served, so none is asked.
+    assert next(iter(said["strategies"])) == DEFAULT_STRATEGY
+    assert {"random", "first"} | (set(STRATEGIES) - {"detection_score", "localisation"}) == set(said["strategies"])
     assert said["train_stats"] == said["trainers"] == {}
 
 

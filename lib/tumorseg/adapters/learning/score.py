@@ -18,7 +18,6 @@ from tumorseg.adapters.learning.columns import PLAIN_COLUMNS
 from tumorseg.adapters.learning.scorers import DetectionScorer, SliceScorer, scorer_of
 from tumorseg.adapters.sources import ImageSource, open_source
 from tumorseg.errors import InputError, StorageError
-from tumorseg.versions.store import VersionStore
 
 if TYPE_CHECKING:
     from tumorseg.adapters.jobs.types import Job, Reporter
@@ -67,9 +66,9 @@ class _Pass:
         """Score what is missing; False where the model was replaced meanwhile."""
         from tumorseg.adapters.models import ModelPool
 
-        versions = VersionStore(self.config.state / "weights")
-        stamp = versions.stamp(self.name)
-        model = ModelPool(self.config).get(self.name)
+        pool = ModelPool(self.config)
+        stamp = pool.versions.stamp(self.name)
+        model = pool.get(self.name)
         scorer = scorer_of(model, self.config.device)
         columns = self._columns(scorer, wanted)
         if scorer is None or not columns:
@@ -84,7 +83,7 @@ class _Pass:
             if self.reporter.stopped():
                 self.reporter.line(f"stopped after {self.scored} images; what is stored is not done again")
                 break
-            if versions.stamp(self.name) != stamp:
+            if pool.versions.stamp(self.name) != stamp:
                 return False
             self._score(model, scorer, image, asked)
             self.reporter.progress((number + 1) / len(missing))
