@@ -310,7 +310,6 @@ _PUBLISHES = """
 import os, signal, sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 from tumorseg.versions.store import VersionStore
 from tumorseg.versions.types import VersionCard
 

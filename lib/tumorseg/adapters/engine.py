@@ -17,6 +17,7 @@ from tumorseg.adapters.inference.queue import InferenceQueue
 from tumorseg.adapters.inference.subject import Subject
 from tumorseg.adapters.inference.task import ModelTask
 from tumorseg.adapters.models import ModelPool
+from tumorseg.adapters.weights_watch import WeightsWatch
 from tumorseg.adapters.wire import InferResult, ResultFormat
 from tumorseg.errors import UnavailableError
 
@@ -39,7 +40,8 @@ class Engine:
 
     def __init__(self, config: AppConfig, source: ImageSource) -> None:
         self.source = source
-        self.models = ModelPool(config)
+        self.models = ModelPool(config, self._show_noise)
+        self._watch = WeightsWatch(self.models)
         self.queue = InferenceQueue(config.max_waiting)
         self._device = config.device
         self._images = ImageCache(source, config.image_cache_mb)
@@ -90,6 +92,10 @@ class Engine:
         """Return the bytes of the decoded images that are kept in memory."""
         return self._images.size()
 
+    def start(self) -> None:
+        """Begin to follow the versions of the models that are published or rolled back to, until :meth:`close`."""
+        self._watch.start()
+
     def warm_up(self) -> None:
         """Load the models, the default one first, and let that look at a slice, so that the first request is fast."""
         import tumorseg.io  # noqa: F401  the readers are wanted by the first request too
@@ -122,8 +128,10 @@ class Engine:
 
     def close(self, seconds: float = 0.0) -> None:
         """Take nothing new, go on for some seconds with what runs and waits, then give the rest up."""
+        self._watch.stop()
         self.queue.close(seconds)
         self._door.shutdown(wait=False, cancel_futures=True)
+        self._watch.join()  # only now: a model that was being warmed waited for the queue
 
     def _task(self, name: str, subject: Subject, wanted: ResultFormat) -> ModelTask:
         model = self.models.get(name)

@@ -1,21 +1,23 @@
 """The models of a server: loaded once, on first use, and described once.
 
-Concurrency: a model is loaded under a lock of its own, so two first requests load it once. What runs it is the queue
-(:mod:`tumorseg.adapters.inference.queue`); nothing here does.
+Concurrency: a model is loaded under a lock of its own, so two first requests load it once. Another version of it is
+built and warmed beside the one that serves, under a second lock that no request waits for, and switched in one step;
+who was given the old one goes on with it. What runs models is the queue (:mod:`tumorseg.adapters.inference.queue`).
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tumorseg.adapters.weights import WeightsStore
 from tumorseg.adapters.wire import settings
 from tumorseg.errors import NotFoundError, TumorSegError
 from tumorseg.models.base import DetectionModel
 from tumorseg.registry import resolve
+from tumorseg.versions.store import VersionStore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,25 +33,38 @@ class _Slot:
     """One served model, perhaps not loaded yet.
 
     Attributes:
-        loading: held while it is.
+        stamp: of the pointer to its version, as it was last looked at.
+        loading: held while it is loaded for the first time.
+        following: held while another version is made ready.
         model: once it was loaded.
         said: its description, once it was asked for.
         failed: whether it could not be loaded when its description was asked for.
     """
 
+    stamp: object
     loading: threading.Lock = field(default_factory=threading.Lock)
+    following: threading.Lock = field(default_factory=threading.Lock)
     model: Model | None = None
     said: dict[str, Any] | None = None
     failed: bool = False
 
 
 class ModelPool:
-    """The configured models by name."""
+    """The configured models by name.
 
-    def __init__(self, config: AppConfig) -> None:
-        self._config = config
-        self.weights = WeightsStore(config.state / "weights")
-        self._slots = {name: _Slot() for name in config.models}
+    Args:
+        config: which ones, on which device, and where their versions lie.
+        warm: lets a model look at something that means nothing, so that the first request does not pay for it; raises
+            where the model cannot.
+
+    Attributes:
+        versions: the versions of their weights.
+    """
+
+    def __init__(self, config: AppConfig, warm: Callable[[str, Model], None] = lambda name, model: None) -> None:
+        self._config, self._warm = config, warm
+        self.versions = VersionStore(config.state / "weights")
+        self._slots = {name: _Slot(self.versions.stamp(name)) for name in config.models}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -63,7 +78,8 @@ class ModelPool:
         slot = self._slots[name]
         with slot.loading:
             if slot.model is None:
-                slot.model = self.build(name, self.weights.current(name))
+                slot.stamp = self.versions.stamp(name)
+                slot.model = self.build(name, self.versions.current(name))
             model: Model = slot.model
             return model
 
@@ -73,12 +89,28 @@ class ModelPool:
         model: Model = factory(weights=weights, device=self._config.device)
         return model
 
-    def replace(self, name: str, weights: Path) -> None:
-        """Serve a model with other weights from now on; who was given it before goes on with the old ones."""
-        model, slot = self.build(name, weights), self._slots[name]
-        said = describe(model)
-        with slot.loading:
-            slot.model, slot.said, slot.failed = model, said, False
+    def follow(self, name: str) -> bool:
+        """Serve the version that the pointer names now, where it was changed; True where it was.
+
+        The new version is built and warmed before it is switched to. One that cannot be is tried again only when the
+        pointer changes once more; what served goes on.
+
+        Raises:
+            TumorSegError: the version cannot be loaded.
+        """
+        slot = self._slots[name]
+        with slot.following:
+            stamp = self.versions.stamp(name)
+            if stamp == slot.stamp:
+                return False
+            slot.stamp = stamp  # before the pointer is read: what changes meanwhile is seen the next time
+            model = self.build(name, self.versions.current(name))
+            self._warm(name, model)
+            said = describe(model)
+            with slot.loading:
+                slot.model, slot.said, slot.failed = model, said, False
+        logger.info("model %s is version %s now", name, model.version)
+        return True
 
     def describe(self) -> dict[str, dict[str, Any]]:
         """Say what each model is, in MONAI Label's words.

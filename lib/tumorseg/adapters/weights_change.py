@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import threading
 import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tumorseg.adapters.weights import WeightsStore, describe_file, require_same_shapes, shapes_of
+from tumorseg.adapters.weights import describe_file, require_same_shapes, shapes_of
 from tumorseg.errors import InputError, NotFoundError, UnavailableError
+from tumorseg.versions.files import digest_of
+from tumorseg.versions.types import VersionCard
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,8 +33,8 @@ _INNER = ("state_dict", "model_state_dict", "model")
 class WeightsDesk:
     """Where weights are handed out and taken in."""
 
-    def __init__(self, engine: Engine, store: WeightsStore) -> None:
-        self._engine, self._store = engine, store
+    def __init__(self, engine: Engine) -> None:
+        self._engine, self._versions = engine, engine.models.versions
         self._changing = threading.Lock()
 
     def file(self, model: str) -> Path:
@@ -40,13 +43,15 @@ class WeightsDesk:
         Raises:
             NotFoundError: no such model is served, or it has none.
         """
-        path = self._store.current(self._served(model)) or _shipped(model)
+        path = self._versions.current(self._served(model)) or _shipped(model)
         if path is None:
             raise NotFoundError(f"model {model!r} has no file of weights")
         return path
 
     def replace(self, model: str, file: Path, who: str) -> dict[str, Any]:
-        """Use other weights from now on; requests that run go on with the old ones.
+        """Make other weights the version that serves from now on; requests that run go on with the old ones.
+
+        Other servers of the same state folder follow within a second.
 
         Args:
             model: which one.
@@ -62,16 +67,31 @@ class WeightsDesk:
             raise UnavailableError("other weights are being tried at the moment: try again in a minute")
         try:
             safe = as_safetensors(file)
-            expected = self._store.current(model) or _shipped(model)
+            expected = self._versions.current(model) or _shipped(model)
             if expected is not None:
                 require_same_shapes(model, shapes_of(safe), shapes_of(expected))
             _require_finite(safe)
             self._engine.try_out(model, safe)
-            kept = self._store.keep(model, safe, who)
-            self._engine.models.replace(model, kept)
-            return describe_file(kept)
+            self._versions.publish(self._card(model, safe, who), safe)
+            self._engine.models.follow(model)
+            return describe_file(safe)
         finally:
             self._changing.release()
+
+    def _card(self, model: str, file: Path, who: str) -> VersionCard:
+        """Say what is known of weights that somebody sent."""
+        sha256 = digest_of(file)
+        return VersionCard(
+            id=self._versions.new_id(model, sha256),
+            model=model,
+            sha256=sha256,
+            made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            made_by=who,
+            how="uploaded",
+            parent=self._versions.serving(model),
+            status="published",
+            why="uploaded by an administrator; not compared with what served before",
+        )
 
     def _served(self, model: str) -> str:
         if model not in self._engine.models.names:

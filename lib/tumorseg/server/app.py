@@ -87,7 +87,7 @@ def create_app(config: AppConfig, *, exposed: bool = False) -> FastAPI:
     app.state.sessions = SessionStore(
         config.cache / "sessions", Room(config.max_sessions, config.max_sessions_mb << 20)
     )
-    app.state.weights = WeightsDesk(workplace.engine, workplace.engine.models.weights)
+    app.state.weights = WeightsDesk(workplace.engine)
     app.state.info = Shared(partial(infer.describe, workplace))
     errors.install(app)
     watch.install(app)
@@ -145,6 +145,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     workplace: Workplace = app.state.workplace
     if workplace.config.prewarm:
         threading.Thread(target=_warm_up, args=(workplace,), name="warm-up", daemon=True).start()
+    workplace.engine.start()
     app.state.sessions.start()
     try:
         yield
