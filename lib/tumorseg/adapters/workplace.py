@@ -95,7 +95,6 @@ class Workplace:
         """Give back what is open, inferences that still run first."""
         self.engine.close()
         self.strategies.close()
-        self.strategies.close()
         self.effort.close()
         self.source.close()
         self.datastore.close()
