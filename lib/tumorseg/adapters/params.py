@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -65,6 +65,11 @@ def _number(value: Any) -> float | int | None:
     return int(number) if number.is_integer() else number
 
 
+def _first(value: Any) -> Any:
+    """Take the first of a list: some clients send the whole list of choices, the chosen one at the front."""
+    return value[0] if isinstance(value, list) and value else value
+
+
 def _text(value: Any) -> str | None:
     """Take a text; anything else says nothing."""
     return value if isinstance(value, str) else None
@@ -110,6 +115,19 @@ class NextSampleParams(_Params):
     """What is said when the next image is asked for."""
 
     client_id: Annotated[Annotated[str, Field(max_length=200)] | None, BeforeValidator(_text)] = None
+
+
+class TrainParams(_Params):
+    """Settings of a training; their ranges are the server's affair (:mod:`tumorseg.adapters.learning.train_params`).
+
+    ``max_epochs`` and ``pretrained`` are MONAI Label's names, ``minutes`` and ``from`` ours; ``from`` counts before
+    ``pretrained``.
+    """
+
+    max_epochs: Number = 0
+    minutes: Number = None
+    pretrained: Flag = True
+    begin: Annotated[Literal["serving", "scratch"] | None, BeforeValidator(_first), Field(alias="from")] = None
 
 
 Kind = TypeVar("Kind", bound=_Params)
