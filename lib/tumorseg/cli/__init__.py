@@ -15,6 +15,7 @@ from tumorseg import __version__
 from tumorseg.cli import audit, labels, user
 from tumorseg.cli.backup import backup
 from tumorseg.cli.check import check
+from tumorseg.cli.effort import effort
 from tumorseg.cli.evaluate import evaluate
 from tumorseg.cli.export import export
 from tumorseg.cli.fsck import fsck
@@ -60,7 +61,7 @@ def _main(
     """
 
 
-for command in (predict, serve, evaluate, train, simulate, publish, models, check, export, fsck, backup):
+for command in (predict, serve, evaluate, train, simulate, publish, models, effort, check, export, fsck, backup):
     app.command()(command)
 app.command("import")(import_)  # the word itself is Python's
 app.add_typer(user.app, name="user")
