@@ -23,6 +23,7 @@ import numpy as np
 from tumorseg.active_learning.types import EMBEDDING
 from tumorseg.errors import StorageError
 from tumorseg.labels.database import Connection, Database
+from tumorseg.labels.trouble import spoken
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,6 +44,8 @@ CREATE TABLE IF NOT EXISTS scores (
 );
 CREATE TABLE IF NOT EXISTS stamps (model TEXT PRIMARY KEY, stamp TEXT NOT NULL) WITHOUT ROWID;
 """
+_WHAT = "score store"
+_AGAIN = "it is made anew, and all scores are computed again"
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -144,7 +147,7 @@ class ScoreStore:
         self._database.close()
 
     def _opened(self) -> Database:
-        database = Database(self.path, what="score store")
+        database = Database(self.path, what=_WHAT)
         database.ensure("scores", _SCHEMA)
         return database
 
@@ -153,30 +156,36 @@ class ScoreStore:
         try:
             return work(self._database)
         except StorageError as error:
-            if not self._is_lost(error):
+            if not (self._is_lost(error) or _is_damage(error)):
                 raise
+            if self._is_lost(error):
+                logger.warning("the score store %s is gone: %s", self.path, _AGAIN)
         self._start_again()
         try:
             return work(self._database)
         except StorageError as error:
-            if not self._is_lost(error):
+            if not _is_damage(error):
                 raise
         # Only now: another process may have made it anew between the two tries.
-        logger.warning("the score store %s is damaged: it is made anew, and all scores are computed again", self.path)
-        for ending in ("-wal", "-shm", ""):
-            self.path.with_name(self.path.name + ending).unlink(missing_ok=True)
+        logger.warning("the score store %s is damaged: %s", self.path, _AGAIN)
+        with spoken(self.path, _WHAT):
+            for ending in ("-wal", "-shm", ""):
+                self.path.with_name(self.path.name + ending).unlink(missing_ok=True)
         self._start_again()
         return work(self._database)
 
     def _is_lost(self, error: StorageError) -> bool:
-        code = getattr(error.__cause__, "sqlite_errorcode", None)
-        return not self.path.exists() or (isinstance(code, int) and code & 0xFF in _DAMAGED)
+        """Whether it was there and is gone; where it cannot be opened there is a cause."""
+        return error.__cause__ is None and not self.path.exists()
 
     def _start_again(self) -> None:
-        if not self.path.exists():
-            logger.warning("the score store %s is gone: it is made anew, and all scores are computed again", self.path)
         self._database.close()
         self._database = self._opened()
+
+
+def _is_damage(error: StorageError) -> bool:
+    code = getattr(error.__cause__, "sqlite_errorcode", None)
+    return isinstance(code, int) and code & 0xFF in _DAMAGED
 
 
 def _same(

@@ -63,7 +63,7 @@ class _Pass:
     first_error: str = ""
 
     def run(self, wanted: frozenset[str]) -> bool:
-        """Score what is missing; False where the model was replaced meanwhile."""
+        """Score what is missing until it is told to stop; False where the model was replaced meanwhile."""
         from tumorseg.adapters.models import ModelPool
 
         pool = ModelPool(self.config)
@@ -82,7 +82,7 @@ class _Pass:
         for number, (image, asked) in enumerate(missing.items()):
             if self.reporter.stopped():
                 self.reporter.line(f"stopped after {self.scored} images; what is stored is not done again")
-                break
+                return True  # and no result: the job is not done
             if pool.versions.stamp(self.name) != stamp:
                 return False
             self._score(model, scorer, image, asked)
