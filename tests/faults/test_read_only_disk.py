@@ -24,7 +24,8 @@ def test_a_folder_mounted_read_only_over_a_running_server(tmp_path: Path) -> Non
             refused(server.save("case0", second), 503, says=("read-only",))
             _shows(server, first)
         server.run(f"mount -o remount,bind,rw '{folder}'")
-        assert server.save("case0", second).status_code == 200
+        saved = server.save("case0", second)
+        assert saved.status_code == 200, saved.text
         _shows(server, second)
 
 
@@ -38,7 +39,8 @@ def test_a_server_that_starts_on_a_read_only_disk(tmp_path: Path) -> None:
         refused(server.save("case0", second), 503, says=("read-only",))
         _shows(server, first)
         server.run(f"mount -o remount,bind,rw '{folder}'")
-        assert server.save("case0", second).status_code == 200
+        saved = server.save("case0", second)
+        assert saved.status_code == 200, saved.text
         _shows(server, second)
 
 
