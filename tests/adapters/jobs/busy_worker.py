@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tumorseg.adapters.jobs import worker
+from tumorseg.adapters.jobs.limits import THREAD_VARIABLES
 from tumorseg.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,6 +26,7 @@ FOREVER_S = 600.0
 
 def run(job: Job, config: AppConfig, reporter: Reporter) -> None:
     """Do what ``request["do"]`` says."""
+    reporter.line(f"process {os.getpid()}")
     globals()[f"do_{job.request['do']}"](job, config, reporter)
 
 
@@ -34,24 +38,28 @@ def do_nothing(job: Job, config: AppConfig, reporter: Reporter) -> None:
 
 def do_tell(job: Job, config: AppConfig, reporter: Reporter) -> None:
     """Say how this process runs and what it was given."""
-    with open("/proc/self/autogroup") if os.path.exists("/proc/self/autogroup") else open(os.devnull) as file:
-        autogroup = file.read().split(" ")[0]
     reporter.line(f"the studies are at {config.studies}")
-    print("printed")
+    sys.stdout.write("printed\n")
+    logging.getLogger("tumorseg.work").info("logged")
     os.write(2, b"said by C code\n")
     reporter.result(
         {
             "nice": os.getpriority(os.PRIO_PROCESS, 0),
             "session": os.getsid(0),
             "group_is_own": os.getpgrp() == os.getpid(),
-            "autogroup": autogroup,
-            "oom": int(open("/proc/self/oom_score_adj").read()) if os.path.exists("/proc/self/oom_score_adj") else 1000,
-            "environment": {key: os.environ.get(key) for key in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")},
+            "autogroup": read("/proc/self/autogroup").partition(" ")[0],
+            "oom": read("/proc/self/oom_score_adj").strip(),
+            "environment": {name: os.environ.get(name) for name in THREAD_VARIABLES},
             "arguments": sys.argv,
             "knows_address": config.studies == os.environ.get("EXPECTED_STUDIES"),
             "torch": "torch" in sys.modules,
         }
     )
+
+
+def read(path: str) -> str:
+    """Return a file's text; nothing where there is none, as on other systems."""
+    return Path(path).read_text() if Path(path).exists() else ""
 
 
 def do_fail(job: Job, config: AppConfig, reporter: Reporter) -> None:
@@ -76,9 +84,7 @@ def do_crash(job: Job, config: AppConfig, reporter: Reporter) -> None:
 
 
 def do_eat(job: Job, config: AppConfig, reporter: Reporter) -> None:
-    kept = []
-    for _ in range(64):
-        kept.append(bytearray(64 << 20))
+    kept = [bytearray(64 << 20) for _ in range(64)]
     raise AssertionError(f"had {len(kept) * 64} MB")
 
 
@@ -100,6 +106,14 @@ def do_count(job: Job, config: AppConfig, reporter: Reporter) -> None:
         temporary.replace(state)
         reporter.progress(done / job.request["to"])
     reporter.result({"count": done})
+
+
+def do_alone(job: Job, config: AppConfig, reporter: Reporter) -> None:
+    """Fail where another job runs at the same time."""
+    mark = config.state / "somebody-works"
+    mark.touch(exist_ok=False)
+    time.sleep(0.3)
+    mark.unlink()
 
 
 def do_wait(job: Job, config: AppConfig, reporter: Reporter) -> None:
