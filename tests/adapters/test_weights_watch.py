@@ -1,0 +1,246 @@
+"""A running server follows the version that serves: whoever changed it, without dropping a request, and back again."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from starlette.testclient import TestClient
+
+from tests import tiny, untrained
+from tests.serving import config_for, in_process
+from tumorseg.adapters import weights_watch
+from tumorseg.adapters.models import ModelPool
+from tumorseg.config import AppConfig
+from tumorseg.errors import InputError
+from tumorseg.io import read_study
+from tumorseg.models.base import Model
+from tumorseg.models.slicewise import WEIGHTS
+from tumorseg.versions.files import digest_of
+from tumorseg.versions.store import VersionStore
+from tumorseg.versions.types import SHIPPED, VersionCard
+
+PATIENCE_S = 120
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AppConfig:
+    monkeypatch.setattr(weights_watch, "PERIOD_S", 0.02)
+    tiny.write_studies(tmp_path / "studies", ["p0"])
+    extra = {"models": "tiny,untrained", "extra_models": tiny.EXTRA_MODELS}
+    return config_for(tmp_path / "studies", tmp_path, device="cpu", **extra)
+
+
+def publish(config: AppConfig, file: Path, model: str = "tiny") -> VersionCard:
+    """Publish as a training in another process does: past the server."""
+    store, sha256 = VersionStore(config.state / "weights"), digest_of(file)
+    card = VersionCard(
+        store.new_id(model, sha256), model, sha256, "2026-11-21T12:00:00+00:00", "ann", "trained", None, "published"
+    )
+    return store.publish(card, file)
+
+
+def until(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < end, "it never came true"
+        time.sleep(0.02)
+
+
+def answered(client: TestClient, model: str = "tiny") -> str:
+    """Return the version that answers."""
+    answer = client.post(f"/infer/{model}", params={"image": "p0", "output": "json"})
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["version"])
+
+
+def serves(client: TestClient, version: str) -> Callable[[], bool]:
+    """Ask whether a version answers by now."""
+    return lambda: answered(client) == version[:12]
+
+
+def segmented(client: TestClient) -> tuple[bytes, bytes, bytes]:
+    """Return the file that a viewer gets, and the voxels and probabilities of what the served model finds."""
+    file = client.post("/infer/tiny", params={"image": "p0", "output": "image"})
+    assert file.status_code == 200, file.text
+    place = client.app.state.workplace  # type: ignore[attr-defined]
+    found = place.engine.models.get("tiny").predict(read_study(Path(place.config.studies) / "p0.nii.gz"))
+    assert isinstance(found.segmentation.probability, np.ndarray)
+    return file.content, found.segmentation.voxels.tobytes(), found.segmentation.probability.tobytes()
+
+
+def threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == weights_watch.THREAD]
+
+
+def test_rollback_restores_the_older_answers_bit_for_bit(config: AppConfig, tmp_path: Path) -> None:
+    store = VersionStore(config.state / "weights")
+    with in_process(config) as client:
+        answers = {SHIPPED: (answered(client), *segmented(client))}
+        for seed in (1, 2):
+            card = publish(config, tiny.first_weights(tmp_path / f"{seed}.safetensors", seed))
+            until(serves(client, card.sha256))
+            answers[card.id] = (answered(client), *segmented(client))
+            assert store.by_weights("tiny", answered(client)) == card  # a label's provenance leads to the card
+        assert len({probability for *_, probability in answers.values()}) == 3
+        for version in (*reversed(answers), *answers):
+            store.rollback("tiny", version, "root")
+            until(serves(client, answers[version][0]))
+            assert (answered(client), *segmented(client)) == answers[version]
+            assert client.get("/info/").json()["models"]["tiny"]["version"] == answers[version][0]
+
+
+def test_no_request_is_dropped_while_versions_come_and_go(config: AppConfig, tmp_path: Path) -> None:
+    files = [tiny.first_weights(tmp_path / f"{seed}.safetensors", seed) for seed in (1, 2, 3)]
+    stop = threading.Event()
+    seen: list[str] = []
+    wrong: list[str] = []
+
+    def last(version: str) -> Callable[[], bool]:
+        return lambda: bool(wrong) or seen[-1:] == [version]
+
+    def ask(client: TestClient) -> None:
+        while not stop.is_set():
+            answer = client.post("/infer/tiny", params={"image": "p0", "output": "json"})
+            seen.append(answer.json()["version"]) if answer.status_code == 200 else wrong.append(answer.text)
+
+    with in_process(config) as client:
+        first = answered(client)
+        workers = [threading.Thread(target=ask, args=(client,)) for _ in range(3)]
+        for worker in workers:
+            worker.start()
+        try:
+            for file in files:
+                card = publish(config, file)
+                until(last(card.sha256[:12]))
+            VersionStore(config.state / "weights").rollback("tiny", SHIPPED, "root")
+            until(last(first))
+        finally:
+            stop.set()
+            for worker in workers:
+                worker.join(PATIENCE_S)
+    assert not wrong
+    assert set(seen) == {first, *(digest_of(file)[:12] for file in files)}
+
+
+def test_a_version_that_cannot_be_loaded_is_said_once_and_the_old_one_goes_on(
+    config: AppConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with in_process(config) as client:
+        before = answered(client)
+        with caplog.at_level(logging.WARNING):
+            publish(config, WEIGHTS / "unet.safetensors")  # of another network
+            until(lambda: "the one before goes on" in caplog.text)
+        time.sleep(10 * weights_watch.PERIOD_S)  # were it tried again, it would be said again
+        assert caplog.text.count("the one before goes on") == 1
+        assert answered(client) == before
+        card = publish(config, tiny.first_weights(tmp_path / "1.safetensors", 1))
+        until(serves(client, card.sha256))
+
+
+def test_a_damaged_pointer_leaves_what_serves(config: AppConfig, caplog: pytest.LogCaptureFixture) -> None:
+    with in_process(config) as client:
+        before = answered(client)
+        folder = config.state / "weights" / "tiny"
+        folder.mkdir(parents=True)
+        (folder / "current.json").write_text("{")
+        until(lambda: "current.json of tiny is damaged" in caplog.text)
+        assert answered(client) == before
+
+
+def test_the_first_version_of_a_model_without_weights_is_offered(config: AppConfig, tmp_path: Path) -> None:
+    with in_process(config) as client:
+        assert set(client.get("/info/").json()["models"]) == {"tiny"}
+        assert client.post("/infer/untrained", params={"image": "p0"}).status_code == 503
+        publish(config, tiny.first_weights(tmp_path / "1.safetensors", 1), untrained.SPEC.name)
+        until(lambda: "untrained" in client.get("/info/").json()["models"])
+        assert answered(client, "untrained")
+
+
+def test_an_upload_is_a_version_and_other_servers_follow(config: AppConfig, tmp_path: Path) -> None:
+    file = tiny.first_weights(tmp_path / "1.safetensors", 1)
+    with in_process(config) as one, in_process(config) as other:
+        assert answered(one) == answered(other)
+        assert one.put("/model/tiny", files={"file": ("w.safetensors", file.read_bytes())}).status_code == 200
+        assert answered(one) == digest_of(file)[:12]
+        until(serves(other, digest_of(file)))
+    (card,) = VersionStore(config.state / "weights").list("tiny")
+    assert (card.how, card.status, card.parent, card.sha256) == ("uploaded", "published", SHIPPED, digest_of(file))
+    assert card.made_by
+    assert "not compared" in card.why
+
+
+def test_the_thread_ends_with_its_server(config: AppConfig) -> None:
+    before = len(threads())
+    with in_process(config) as client:
+        client.get("/info/")
+        assert len(threads()) == before + 1
+    until(lambda: len(threads()) == before)
+
+
+# --- the pool itself
+
+
+def test_a_version_is_warm_before_it_is_switched_to(config: AppConfig, tmp_path: Path) -> None:
+    served: list[tuple[str, str]] = []
+
+    def warm(name: str, model: Model) -> None:
+        served.append((pool.get(name).version, model.version))
+
+    pool = ModelPool(config, warm)
+    old = pool.get("tiny").version
+    assert not pool.follow("tiny")
+    card = publish(config, tiny.first_weights(tmp_path / "1.safetensors", 1))
+    assert pool.follow("tiny")
+    assert served == [(old, card.sha256[:12])]
+    assert pool.get("tiny").version == card.sha256[:12]
+    assert not pool.follow("tiny")
+    assert len(served) == 1
+
+
+def test_one_that_fails_on_its_first_slice_is_not_switched_to(config: AppConfig, tmp_path: Path) -> None:
+    def fail(name: str, model: Model) -> None:
+        raise InputError("out of order")
+
+    pool = ModelPool(config, fail)
+    old = pool.get("tiny")
+    publish(config, tiny.first_weights(tmp_path / "1.safetensors", 1))
+    with pytest.raises(InputError, match="out of order"):
+        pool.follow("tiny")
+    assert pool.get("tiny") is old
+    assert not pool.follow("tiny")  # tried again only when the pointer changes
+
+
+def test_what_was_published_before_the_start_serves_from_the_first_request(config: AppConfig, tmp_path: Path) -> None:
+    card = publish(config, tiny.first_weights(tmp_path / "1.safetensors", 1))
+    pool = ModelPool(config)
+    assert not pool.follow("tiny")  # nothing is loaded that nobody asked for
+    assert pool.get("tiny").version == card.sha256[:12]
+    assert not pool.follow("tiny")
+
+
+def test_requests_go_on_while_a_version_is_made_ready(config: AppConfig, tmp_path: Path) -> None:
+    warming, go_on = threading.Event(), threading.Event()
+
+    def slow(name: str, model: Model) -> None:
+        warming.set()
+        assert go_on.wait(PATIENCE_S)
+
+    pool = ModelPool(config, slow)
+    old = pool.get("tiny")
+    publish(config, tiny.first_weights(tmp_path / "1.safetensors", 1))
+    following = threading.Thread(target=pool.follow, args=("tiny",))
+    following.start()
+    try:
+        assert warming.wait(PATIENCE_S)
+        assert pool.get("tiny") is old  # would wait for ever, were a lock held
+        assert pool.describe()["tiny"]["version"] == old.version
+    finally:
+        go_on.set()
+        following.join(PATIENCE_S)
+    assert pool.get("tiny") is not old
