@@ -8,6 +8,9 @@ BIN := $(VENV)/bin
 HOST ?= 127.0.0.1
 PORT ?= 8000
 PYTEST ?=
+# Most tests wait for a server or a browser, so one process more than there are processors.
+JOBS ?= $(shell expr $$(nproc) + 1)
+TESTS := $(VENV)/bin/python -m pytest --numprocesses $(JOBS) --dist loadfile
 MODEL ?= resunet25d
 SUBSET ?= test
 export VENV
@@ -25,10 +28,10 @@ demo-check: install ## the demo without a person: segment as OHIF and as Slicer 
 	@$(BIN)/python -m tumorseg.server.demo_check
 
 test: install lint types ## the whole check: format, lint, types, tests (PYTEST="-k geometry" selects)
-	$(BIN)/python -m pytest -m "not slow" $(PYTEST)
+	$(TESTS) -m "not slow" $(PYTEST)
 
 test-all: install lint types ## the same and the slow tests (real data in TUMORSEG_DATA, other environments)
-	$(BIN)/python -m pytest $(PYTEST)
+	$(TESTS) $(PYTEST)
 
 lint: install ## ruff: format and rules, changing nothing
 	$(BIN)/ruff format --check .
