@@ -37,11 +37,14 @@ def test_what_torch_raises_when_memory_is_out_is_recognised() -> None:
 def test_what_numpy_raises_when_memory_is_out_is_recognised_behind_another_error() -> None:
     import numpy as np
 
-    with pytest.raises(ValueError, match="a step failed") as caught:
+    def step() -> None:
         try:
             np.empty(1 << 60, np.uint8)
         except MemoryError as error:
             raise ValueError("a step failed") from error
+
+    with pytest.raises(ValueError, match="a step failed") as caught:
+        step()
     assert "train_memory_mb" in summary(caught.value, CONFIG)
 
 

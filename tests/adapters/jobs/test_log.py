@@ -27,7 +27,7 @@ def test_it_stays_small_and_keeps_its_beginning_and_end(tmp_path: Path) -> None:
     assert lines[0].endswith("line 0")
     assert lines[-1].endswith("line 1999")
     assert sum("dropped" in line for line in lines) == 1
-    assert all("line " in line for line in lines)  # none is cut
+    assert all(" line " in line or "dropped" in line for line in lines)  # none is cut
     assert os.listdir(tmp_path) == ["log.txt"]
 
 

@@ -72,7 +72,9 @@ def test_an_unusable_request_leaves_nothing_behind(store: JobStore) -> None:
     assert [path.name for path in store.folder.iterdir()] == ["queue.lock"]
 
 
-@pytest.mark.parametrize("id", ["", ".", "..", "../x", "20261121-120000-000000", "20261121-120000-000000/..", "x" * 300])
+@pytest.mark.parametrize(
+    "id", ["", ".", "..", "../x", "20261121-120000-000000", "20261121-120000-000000/..", "x" * 300]
+)
 def test_an_unknown_id_is_not_found_and_joined_to_no_path(store: JobStore, id: str) -> None:
     submit(store)
     for ask in (store.state, store.job, store.log, store.cancel):

@@ -46,10 +46,11 @@ def read_state(folder: Path) -> JobState:
     """Read how far it is; a file that cannot be read is told as an ERROR of the job."""
     try:
         values = json.loads((folder / STATE).read_bytes())
-        # What a newer server wrote beside it is of no meaning here.
-        state = JobState(**{field.name: values[field.name] for field in fields(JobState) if field.name in values})
+        # What a newer server wrote beside it is of no meaning here; what an older one did not know is as it begins.
+        known = {field.name: values[field.name] for field in fields(JobState) if field.name in values}
+        state = JobState(**{**known, "status": values["status"]})
         _check(state)
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         why = f"{STATE} of this job is damaged ({type(error).__name__}); what it left lies in {folder.name}: ask again"
         return JobState("ERROR", error=why)
     return state
