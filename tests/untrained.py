@@ -20,7 +20,7 @@ class UntrainedSpec(SlicewiseSpec):
 
 
 SPEC = UntrainedSpec(
-    name="untrained",
+    name="tiny",  # the recipe's; a site may serve a network under any name
     description="A network for tests that nobody trained",
     network=network,
     stride=16,

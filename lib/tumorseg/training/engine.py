@@ -149,7 +149,17 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.learning_rate * self._rate(self.progress())
         images, masks = (t.to(self.device) for t in sampler.draw(self.config.batch))
-        images, masks = augment(images, masks, stage.size, stage.zoom, self.config.augment, self.torch_rng)
+        channels = images.shape[1] // self.slices
+        images, masks = augment(
+            images,
+            masks,
+            stage.size,
+            stage.zoom,
+            self.config.augment,
+            self.torch_rng,
+            channels=channels,
+            flair=min(1, channels - 1),
+        )
         self.network.train()
         self.optimizer.zero_grad(set_to_none=True)
         with self._autocast():

@@ -17,13 +17,11 @@ class LabelledCase:
         image: id of the image.
         patient: the unit of the split; the image itself where no patient is known.
         version: the label.
-        values: class name of the model -> value in the label's file.
     """
 
     image: str
     patient: str
     version: LabelVersion
-    values: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ class Gathered:
     """What there is to learn from.
 
     Attributes:
-        cases: in the order in which the labels came.
+        cases: in the order in which the images were first labelled.
         left_out: the rest.
     """
 
