@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from tumorseg import __version__
-from tumorseg.cli import audit, labels, user
+from tumorseg.cli import audit, labels, models, user
 from tumorseg.cli.backup import backup
 from tumorseg.cli.check import check
 from tumorseg.cli.effort import effort
@@ -21,7 +21,6 @@ from tumorseg.cli.export import export
 from tumorseg.cli.fsck import fsck
 from tumorseg.cli.group import CommandGroup
 from tumorseg.cli.import_ import import_
-from tumorseg.cli.models import models
 from tumorseg.cli.predict import predict
 from tumorseg.cli.publish import publish
 from tumorseg.cli.serve import serve
@@ -61,9 +60,10 @@ def _main(
     """
 
 
-for command in (predict, serve, evaluate, train, simulate, publish, models, effort, check, export, fsck, backup):
+for command in (predict, serve, evaluate, train, simulate, publish, effort, check, export, fsck, backup):
     app.command()(command)
 app.command("import")(import_)  # the word itself is Python's
+app.add_typer(models.app, name="models")
 app.add_typer(user.app, name="user")
 app.add_typer(audit.app, name="audit")
 app.add_typer(labels.app, name="labels")

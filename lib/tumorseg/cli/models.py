@@ -1,4 +1,4 @@
-"""``tumorseg models``: what there is to choose from."""
+"""``tumorseg models``: what there is to choose from, and which version of it serves."""
 
 from __future__ import annotations
 
@@ -7,19 +7,43 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tumorseg.cli.console import print_json, print_table
+import typer
+
+from tumorseg.cli.console import note, print_json, print_table
+from tumorseg.cli.model_versions import State, opened, rollback, serving_here, show, versions
 from tumorseg.cli.options import Json
 from tumorseg.errors import TumorSegError, UnavailableError
 
+app = typer.Typer()
+for command in (versions, show, rollback):
+    app.command()(command)
 
-def models(as_json: Json = False) -> None:
-    """List the models: what they look at, what they mark, how well they were measured, and their licence."""
+
+@app.callback(invoke_without_command=True)
+def models(context: typer.Context, state: State = None, as_json: Json = False) -> None:
+    """List the models: what they look at, what they mark, how well they were measured, and their licence.
+
+    Where models were trained or got other weights on a server, its state folder also says which version serves.
+
+    [bold]Examples[/bold]
+
+        tumorseg models
+
+        tumorseg models versions resunet
+
+        tumorseg models rollback resunet
+    """
+    if context.invoked_subcommand is None:
+        _list(serving_here(opened(state)), as_json)
+
+
+def _list(serving: dict[str, str], as_json: bool) -> None:
     from tumorseg.registry import CLASSIFIERS, DEFAULT_MODEL, MODELS, load_classifier, load_model
 
     rows = [_describe(name, load_model) | {"default": name == DEFAULT_MODEL} for name in MODELS]
     classifiers = [_describe(name, load_classifier) | {"default": False} for name in CLASSIFIERS]
     if as_json:
-        print_json({"models": rows, "classifiers": classifiers, "default": DEFAULT_MODEL})
+        print_json({"models": rows, "classifiers": classifiers, "default": DEFAULT_MODEL, "serving": serving})
         return
     from rich.table import Table
 
@@ -36,6 +60,8 @@ def models(as_json: Json = False) -> None:
         marks = ", ".join(row["labels"]) or "no voxels: which slices"
         table.add_row(name, row["version"], sees, marks, size, _figures(row["measured"]), row["licence"] or "-")
     print_table(table)
+    for name, version in serving.items():
+        note(f"on this server {name} is version {version}; all of them: tumorseg models versions {name}")
 
 
 def _describe(name: str, load: Callable[[str], Any]) -> dict[str, Any]:
