@@ -69,7 +69,12 @@ def test_an_unusable_request_leaves_nothing_behind(store: JobStore) -> None:
     for request in ({"a": object()}, {"a": float("nan")}):
         with pytest.raises(InputError, match="JSON"):
             store.submit("train", "tiny", request, "anna")
-    assert [path.name for path in store.folder.iterdir()] == ["queue.lock"]
+    assert store.ids() == []
+
+
+def test_a_request_is_told_as_it_is_read_again(store: JobStore) -> None:
+    job = store.submit("train", "tiny", {"sides": (64, 32), "by": {1: 2}}, "anna")
+    assert job.request == store.job(job.id).request == {"sides": [64, 32], "by": {"1": 2}}
 
 
 @pytest.mark.parametrize(

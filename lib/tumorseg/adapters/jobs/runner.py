@@ -21,6 +21,7 @@ from tumorseg.adapters.jobs import failures
 from tumorseg.adapters.jobs.process import JobProcess
 from tumorseg.adapters.jobs.store import MAX_DEATHS, Jobs, JobStore, Names
 from tumorseg.adapters.jobs.types import Job, JobState, Kind
+from tumorseg.adapters.jobs.watch import GRACE_S
 
 if TYPE_CHECKING:
     from tumorseg.config import AppConfig
@@ -32,9 +33,7 @@ COMMAND = (sys.executable, "-P", "-m", "tumorseg.adapters.jobs.worker")
 POLL_S = 2.0
 #: How often to look at the job that runs.
 TICK_S = 0.2
-#: How long a job may go on after it was told to stop, before it is ended.
-GRACE_S = 10.0
-#: What closing waits for beyond that: a process that hangs in a broken disk cannot be ended at all.
+#: What closing waits for beyond the time that a job has to stop: one that hangs in a broken disk cannot be ended.
 MARGIN_S = 5.0
 
 
@@ -122,8 +121,11 @@ class JobRunner:
             while not self._closing:
                 try:
                     worked = self._turn()
-                except Exception:  # a full disk, for one: what is asked for stays on the disk, and is tried again
-                    logger.exception("the jobs cannot go on; trying again")
+                except OSError as error:  # a full disk: what is asked for is tried again, as long as it takes
+                    logger.error("the jobs cannot go on, trying again: %s", error)
+                    worked = False
+                except Exception:
+                    logger.exception("the jobs cannot go on, trying again")
                     worked = False
                 if not worked and not self._closing:
                     self._wait(POLL_S)

@@ -18,6 +18,7 @@ while it does.
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import re
 import shutil
@@ -64,11 +65,12 @@ class JobStore:
             InputError: the request cannot be written as JSON.
             OSError: the state folder cannot be written.
         """
+        plain = _plain(request)
         with self._alone():
             now = datetime.now(UTC)
             if last := self.ids()[-1:]:  # also where the clock was put back
                 now = max(now, datetime.strptime(last[0], _TIME).replace(tzinfo=UTC) + timedelta(microseconds=1))
-            job = Job(now.strftime(_TIME), kind, model, dict(request), who, now.timestamp())
+            job = Job(now.strftime(_TIME), kind, model, plain, who, now.timestamp())
             # Nobody sees the folder before it is complete.
             fresh = self.folder / f".new-{job.id}"
             shutil.rmtree(fresh, ignore_errors=True)
@@ -77,8 +79,6 @@ class JobStore:
                 records.write_job(fresh, job)
                 records.write_state(fresh, JobState())
                 fresh.rename(self.folder / job.id)
-            except (TypeError, ValueError) as error:
-                raise InputError(f"expected a request that can be written as JSON ({error}), got {request}") from None
             finally:
                 shutil.rmtree(fresh, ignore_errors=True)
             _sync(self.folder)
@@ -220,6 +220,15 @@ class JobStore:
             yield
         finally:
             os.close(descriptor)
+
+
+def _plain(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a request as it is read again from JSON."""
+    try:
+        plain: dict[str, Any] = json.loads(json.dumps(dict(request), allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise InputError(f"expected a request that can be written as JSON ({error}), got {request}") from None
+    return plain
 
 
 def _after_death(state: JobState, why: str) -> JobState:

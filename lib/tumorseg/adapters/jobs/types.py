@@ -91,7 +91,8 @@ class Reporter(Protocol):
 class Run(Protocol):
     """The work of one kind of job, run in the worker's process; an exception makes the job an ERROR.
 
-    It is called again, in the same folder, after its process was killed, and goes on from what it finds there.
+    It is called again, in the same folder, after its process was killed or the server ended, and goes on from what it
+    finds there. Where ``reporter.stopped()`` it leaves there what it needs for that, and returns without a result.
     """
 
     def __call__(self, job: Job, config: AppConfig, reporter: Reporter) -> None:
