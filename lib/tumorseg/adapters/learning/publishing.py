@@ -1,0 +1,186 @@
+"""From a candidate to a version: compared with what serves, published or refused, and either way written down."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from tumorseg.errors import NotFoundError
+from tumorseg.labels.records import now
+from tumorseg.registry import resolve
+from tumorseg.versions.pointer import read_pointer
+from tumorseg.versions.store import VersionStore
+from tumorseg.versions.types import SHIPPED, CaseUsed, VersionCard
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tumorseg.adapters.jobs.types import Job
+    from tumorseg.adapters.learning.measure import Measurements
+    from tumorseg.adapters.learning.snapshot import Snapshot
+    from tumorseg.config import AppConfig
+    from tumorseg.models.base import Model
+    from tumorseg.models.slicewise import SlicewiseSpec
+    from tumorseg.training.challenge import Verdict
+
+#: From this part of the new masks on that cannot be right, the others are not believed either.
+POISONED = 0.5
+
+
+class Publishing:
+    """The versions of one training's model.
+
+    Args:
+        config: of the server.
+        job: the training.
+        spec: of its model.
+
+    Attributes:
+        store: all versions.
+    """
+
+    def __init__(self, config: AppConfig, job: Job, spec: SlicewiseSpec) -> None:
+        self._config, self._job, self._spec = config, job, spec
+        self.store = VersionStore(config.state / "weights")
+
+    def start(self) -> Path | None:
+        """Return the weights that serve, None where the model has none yet."""
+        shipped = self._spec.weights
+        return self.store.current(self._job.model) or (shipped if shipped.is_file() else None)
+
+    def made(self) -> VersionCard | None:
+        """Return the version that an earlier attempt of this job made, None where none did.
+
+        One whose publishing was cut off before the pointer was moved is not made: it is published again as a whole.
+        """
+        served = {entry.version for entry in read_pointer(self.store.root / self._job.model).history}
+        cards = (card for card in self.store.list(self._job.model) if card.measured.get("job") == self._job.id)
+        return next((card for card in cards if card.status == "refused" or card.id in served), None)
+
+    def refuse_poisoned(self, snapshot: Snapshot) -> VersionCard | None:
+        """Refuse a round whose labels are mostly wrong; None where they are not.
+
+        Asked is among the labels that no version before has learned from: where at least half of them mark most of
+        their image, whoever saved those saved the others too.
+        """
+        learned, passed = self._learned()
+        new = [case for case in snapshot.cases if (case.image, case.sha256) not in learned]
+        wrong = [label for label in snapshot.left_out if label.implausible and label.label not in passed]
+        if not wrong or len(wrong) < POISONED * (len(wrong) + len(new)):
+            return None
+        images = ", ".join(label.image for label in wrong[:5])
+        why = (
+            f"refused: {len(wrong)} of {len(wrong) + len(new)} new masks mark most of their image ({images}), so the "
+            "others are not trusted either: were they inverted? Correct them and train again. Nothing was trained"
+        )
+        return self.store.refuse(self._card(snapshot, "", self.store.serving(self._job.model), False, why, {}))
+
+    def challenge(
+        self, snapshot: Snapshot, candidate: Path, measurements: Measurements, say: Callable[[str], None]
+    ) -> VersionCard:
+        """Compare a candidate with what serves and publish or refuse it.
+
+        Args:
+            snapshot: what it learned from.
+            candidate: its weights.
+            measurements: measures both.
+            say: takes lines for people.
+        """
+        from tumorseg.training.challenge import decide
+
+        model, sha256 = self._job.model, _digest(candidate)
+        cases = snapshot.of("validation")
+        while True:
+            parent, start = self.store.serving(model), self.start()
+            file = self.store.current(model)
+            # Named by content: the weights of one version are measured once.
+            old = {} if start is None else measurements.by_patient(_digest(start), lambda: self._built(file), cases)  # noqa: B023
+            new = measurements.by_patient(sha256, lambda: self._built(candidate), cases)
+            verdict = decide(old, new, settled=self._settled(cases), margin=self._config.train_margin)
+            if self.store.serving(model) != parent:
+                say(f"{self.store.serving(model)} serves by now: comparing with that")
+                continue
+            figures = _figures(verdict, old, new)
+            card = self._card(snapshot, sha256, parent, verdict.publish, verdict.why, figures)
+            return self.store.publish(card, candidate) if verdict.publish else self.store.refuse(card)
+
+    def _built(self, weights: Path | None) -> Model:
+        """Make the model as the server does."""
+        factory = resolve(self._config.known_models, "model", self._job.model)
+        model: Model = factory(weights=weights, device=self._config.device)
+        return model
+
+    def _settled(self, cases: list[CaseUsed]) -> set[str]:
+        """Return the patients all of whose labels stood when the serving version was published."""
+        learned, _ = self._learned()
+        changed = {case.patient for case in cases if (case.image, case.sha256) not in learned}
+        return {case.patient for case in cases} - changed
+
+    def _learned(self) -> tuple[set[tuple[str, str]], set[str]]:
+        """Return (image, digest of its label) that the serving version or one before it used, and labels left out."""
+        used: set[tuple[str, str]] = set()
+        passed: set[str] = set()
+        for card in self._line():
+            used |= {(case.image, case.sha256) for case in card.cases}
+            passed |= {str(label.get("label")) for label in card.measured.get("left_out", ())}
+        return used, passed
+
+    def _line(self) -> Iterator[VersionCard]:
+        """Yield the serving version, its parent and so on."""
+        version: str | None = self.store.serving(self._job.model)
+        seen: set[str] = set()
+        while version and version != SHIPPED and version not in seen:
+            seen.add(version)
+            try:
+                card = self.store.get(self._job.model, version)
+            except NotFoundError:  # its card was lost
+                return
+            yield card
+            version = card.parent
+
+    def _card(
+        self, snapshot: Snapshot, sha256: str, parent: str, publish: bool, why: str, figures: dict[str, Any]
+    ) -> VersionCard:
+        return VersionCard(
+            id=self.store.new_id(self._job.model, sha256),
+            model=self._job.model,
+            sha256=sha256,
+            made_at=now(),
+            made_by=self._job.who,
+            how="trained",
+            parent=parent,
+            status="published" if publish else "refused",
+            cases=snapshot.cases,
+            measured={"job": self._job.id, "left_out": [asdict(label) for label in snapshot.left_out], **figures},
+            why=why,
+        )
+
+
+def _figures(verdict: Verdict, champion: dict[str, float], candidate: dict[str, float]) -> dict[str, Any]:
+    """Return a comparison as JSON can hold it: None where there is no number."""
+    return {
+        "champion": _mean(champion),
+        "candidate": _mean(candidate),
+        "difference": _number(verdict.difference),
+        "low": _number(verdict.low),
+        "high": _number(verdict.high),
+        "patients": verdict.patients,
+        "champion_by_patient": {patient: _number(value) for patient, value in champion.items()},
+        "candidate_by_patient": {patient: _number(value) for patient, value in candidate.items()},
+    }
+
+
+def _mean(values: dict[str, float]) -> float | None:
+    return _number(sum(values.values()) / len(values)) if values else None
+
+
+def _number(value: float) -> float | None:
+    return round(value, 6) if math.isfinite(value) else None
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,64 @@
+"""What one training learns from, fixed when it begins: ``cases.json`` in the folder of its job.
+
+A training that was killed goes on with the same labels, whatever was saved since.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tumorseg.adapters.learning.types import LeftOut
+from tumorseg.io.files import write_atomically
+from tumorseg.versions.types import CaseUsed
+
+if TYPE_CHECKING:
+    from tumorseg.active_learning.frozen import Part
+
+_NAME = "cases.json"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The labels of one training.
+
+    Attributes:
+        cases: those that are used, with the part of their patient.
+        left_out: the others.
+    """
+
+    cases: tuple[CaseUsed, ...]
+    left_out: tuple[LeftOut, ...]
+
+    def of(self, part: Part) -> list[CaseUsed]:
+        """Return the cases of one part."""
+        return [case for case in self.cases if case.part == part]
+
+    def lines(self) -> list[str]:
+        """Say for people what is used and what is not."""
+        parts = (f"{_counted(self.of('train'))} to learn from", f"{_counted(self.of('validation'))} to measure on")
+        missing = [f"left out: {label.image} ({label.label[:8]}): {label.why}" for label in self.left_out]
+        return [f"{', '.join(parts)}, {len(self.left_out)} left out", *missing]
+
+    def write(self, folder: Path) -> None:
+        """Keep it."""
+        write_atomically(folder / _NAME, json.dumps(asdict(self), indent=1).encode())
+
+
+def read_snapshot(folder: Path) -> Snapshot | None:
+    """Return what a training began with, None where it did not begin yet."""
+    try:
+        said = json.loads((folder / _NAME).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return Snapshot(
+        tuple(CaseUsed(**case) for case in said["cases"]), tuple(LeftOut(**label) for label in said["left_out"])
+    )
+
+
+def _counted(cases: Sequence[CaseUsed]) -> str:
+    patients = len({case.patient for case in cases})
+    return f"{len(cases)} image{'' if len(cases) == 1 else 's'} of {patients} patient{'' if patients == 1 else 's'}"

@@ -1,0 +1,216 @@
+"""The job of kind ``train``: from the labels there are to a version that serves, or one that was refused and why.
+
+1. the labels that count are gathered and kept (``cases.json``), and every patient has a part for good;
+2. a round whose new masks are mostly implausible is refused as a whole;
+3. a candidate is trained, from the weights that serve or from scratch;
+4. it and the champion, the model that serves, answer for the validation patients' images;
+5. where the candidate is not worse it is published, else refused; either way a card says what and why.
+
+Killed at any moment the job goes on in its folder: with the same labels, at the last epoch, with the figures that it
+had; and a version that it made already is not made twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+from tumorseg.adapters.jobs.limits import threads
+from tumorseg.adapters.labels import LabelStore, labels_root
+from tumorseg.adapters.learning.cases import gather
+from tumorseg.adapters.learning.measure import Measurements
+from tumorseg.adapters.learning.parts import FrozenParts
+from tumorseg.adapters.learning.publishing import Publishing
+from tumorseg.adapters.learning.snapshot import Snapshot, read_snapshot
+from tumorseg.adapters.learning.trainers import trainable
+from tumorseg.adapters.learning.volumes import CaseReader
+from tumorseg.adapters.sources import open_source
+from tumorseg.errors import InputError, NotFoundError
+from tumorseg.models.metadata import read_metadata
+from tumorseg.models.slicewise import CONTRAST_KEY
+from tumorseg.versions.types import CaseUsed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tumorseg.adapters.jobs.types import Job, Reporter
+    from tumorseg.config import AppConfig
+    from tumorseg.models.slicewise import SlicewiseSpec
+    from tumorseg.training.data import Volume
+    from tumorseg.versions.types import VersionCard
+
+SCRATCH = "scratch"
+#: Where in a job's progress the training begins and ends; reading and measuring take the rest.
+BEGIN, END = 0.05, 0.85
+
+
+def run(job: Job, config: AppConfig, reporter: Reporter) -> None:
+    """Train the job's model on the labels there are.
+
+    ``job.request`` may hold ``from`` (``"serving"`` or ``"scratch"``), ``minutes`` and ``epochs``.
+
+    Raises:
+        NotFoundError: the model is not served, or cannot be trained here.
+        InputError: there is nothing to learn from, or nobody to measure on; nothing was trained.
+    """
+    specs = trainable(config)
+    if job.model not in specs:
+        raise NotFoundError(f"{job.model[:80]!r} cannot be trained here; trainable: {', '.join(specs) or 'none'}")
+    labels = LabelStore(labels_root(config), config.label_classes)
+    with closing(open_source(config)) as source, closing(labels):
+        reader = CaseReader(source, labels.history, job.model, specs[job.model])
+        Training(job, config, reporter, reader).run()
+
+
+class Training:
+    """One training; see the module.
+
+    Args:
+        job: what is asked for.
+        config: of the server.
+        reporter: hears of it; its folder keeps what the training needs to go on.
+        reader: of cases.
+    """
+
+    def __init__(self, job: Job, config: AppConfig, reporter: Reporter, reader: CaseReader) -> None:
+        self._job, self._config, self._reporter, self._reader = job, config, reporter, reader
+        self._spec: SlicewiseSpec = reader.spec
+        self._publishing = Publishing(config, job, reader.spec)
+
+    def run(self) -> None:
+        """Do what is left to be done."""
+        from tumorseg.training.round import RoundStopped
+
+        card = self._publishing.made()
+        try:
+            card = card or self._version()
+        except RoundStopped:
+            self._reporter.line("stopped: nothing was published, and what was trained so far is kept with the job")
+            return
+        self._reporter.line(f"version {card.id} is {card.why}")
+        self._reporter.result(told(card))
+
+    def _version(self) -> VersionCard:
+        """Make a version, published or refused."""
+        snapshot = read_snapshot(self._reporter.folder) or self._begin()
+        for line in snapshot.lines():
+            self._reporter.line(line)
+        if (refused := self._publishing.refuse_poisoned(snapshot)) is not None:
+            return refused
+        require_enough(snapshot)
+        candidate = self._train(snapshot)
+        return self._publishing.challenge(snapshot, candidate, self._measurements(snapshot), self._reporter.line)
+
+    def _begin(self) -> Snapshot:
+        """Decide what is learned from, once for all attempts."""
+        history = self._reader.history
+        found = gather(history, self._reader.source, dict(self._spec.labels), self._job.model)
+        parts = FrozenParts(history.database).assign(case.patient for case in found.cases)
+        cases = (
+            CaseUsed(case.image, case.patient, parts[case.patient], case.version.uid, case.version.sha256)
+            for case in found.cases
+        )
+        snapshot = Snapshot(tuple(cases), found.left_out)
+        snapshot.write(self._reporter.folder)
+        return snapshot
+
+    def _train(self, snapshot: Snapshot) -> Path:
+        from tumorseg.training.round import RoundOptions, multiple_for, train_round
+
+        request, config = self._job.request, self._config
+        start = self._publishing.start()
+        warm = start is not None and request.get("from") != SCRATCH
+        contrast = read_metadata(start).get(CONTRAST_KEY, "none") if start is not None else "none"
+        options = RoundOptions(
+            minutes=float(request.get("minutes") or config.train_minutes),
+            epochs=request.get("epochs"),
+            warm=warm,
+            seed=_seed(self._job.id),
+            threads=threads(config),
+            device=config.device,
+            contrast=contrast,
+        )
+        multiple = multiple_for(self._spec, warm=warm)
+        train, validation = self._volumes(snapshot, contrast, multiple)
+        begins = f"going on from {self._publishing.store.serving(self._job.model)}" if warm else "from scratch"
+        self._reporter.line(f"training {begins}, {options.minutes:g} minutes at most")
+        folder = self._reporter.folder / "round"
+        stopped = self._reporter.stopped
+        return train_round(self._spec, start, train, validation, folder, options, self._report, stopped)
+
+    def _volumes(self, snapshot: Snapshot, contrast: str, multiple: int) -> tuple[list[Volume], list[Volume]]:
+        limit = self._config.train_memory_mb
+        ticks = self._ticks(0.0, BEGIN, len(snapshot.cases))
+        volumes = self._reader.volumes(snapshot.cases, contrast, multiple, limit, ticks)
+        train = [volume for volume, case in zip(volumes, snapshot.cases, strict=True) if case.part == "train"]
+        validation = [volume for volume, case in zip(volumes, snapshot.cases, strict=True) if case.part != "train"]
+        if not any(volume.mask.any() for volume in train):
+            raise InputError(
+                f"none of the {len(train)} images to learn from shows a {'/'.join(dict(self._spec.labels))}: label one "
+                "that does. Nothing was trained"
+            )
+        return train, validation
+
+    def _measurements(self, snapshot: Snapshot) -> Measurements:
+        looks = 2 * len(snapshot.of("validation"))  # champion and candidate look at every image
+        return Measurements(self._reporter.folder, self._reader, self._ticks(END, 1.0, looks))
+
+    def _report(self, part: float, epoch: int, epochs: int, metric: float | None) -> None:
+        self._reporter.progress(BEGIN + (END - BEGIN) * part, epoch=epoch, epochs=epochs, metric=metric)
+
+    def _ticks(self, begin: float, end: float, count: int) -> Callable[[], None]:
+        """Return what is called before each of ``count`` images: it says how far that is, and stops where asked to."""
+        from tumorseg.training.round import RoundStopped
+
+        done = 0
+
+        def tick() -> None:
+            nonlocal done
+            if self._reporter.stopped():
+                raise RoundStopped
+            self._reporter.progress(min(end, begin + (end - begin) * done / max(1, count)))
+            done += 1
+
+        return tick
+
+
+def require_enough(snapshot: Snapshot) -> None:
+    """Raise InputError where there is nothing to learn from, or nobody to measure on."""
+    if not snapshot.cases and not snapshot.left_out:
+        raise InputError("expected labels tagged 'final' to learn from, there are none: save some. Nothing was trained")
+    if not snapshot.cases:
+        first = snapshot.left_out[0]
+        raise InputError(
+            f"none of the {len(snapshot.left_out)} labels can be learned from; the first, of {first.image}: "
+            f"{first.why}. Nothing was trained"
+        )
+    for part in ("train", "validation"):
+        if not snapshot.of(part):
+            raise InputError(
+                f"expected labels of at least two patients, one to learn from and one to measure on, got "
+                f"{len({case.patient for case in snapshot.cases})} with nobody to {_PURPOSE[part]}: label another "
+                "patient. Nothing was trained"
+            )
+
+
+_PURPOSE = {"train": "learn from", "validation": "measure on"}
+
+
+def told(card: VersionCard) -> dict[str, Any]:
+    """Return what a job says came out of it."""
+    said = card.measured
+    return {
+        "version": card.id,
+        "status": card.status,
+        "why": card.why,
+        **{name: said.get(name) for name in ("champion", "candidate", "difference", "low", "high")},
+        "cases": len(card.cases),
+        "left_out": len(said.get("left_out", ())),
+    }
+
+
+def _seed(job: str) -> int:
+    """Return a seed of the job's own: asked for again, a training draws anew."""
+    return int.from_bytes(hashlib.sha256(job.encode()).digest()[:4], "big")

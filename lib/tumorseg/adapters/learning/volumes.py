@@ -1,0 +1,118 @@
+"""Labelled cases as training sees them: the way of the serving model's images, and their masks beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tumorseg.adapters.learning.cases import place_of
+from tumorseg.adapters.learning.masks import marked
+from tumorseg.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from tumorseg.adapters.sources import ImageSource
+    from tumorseg.geometry import Grid
+    from tumorseg.labels.history import LabelHistory
+    from tumorseg.models.slicewise import SlicewiseSpec
+    from tumorseg.training.data import Volume
+    from tumorseg.types import StudyImage
+    from tumorseg.versions.types import CaseUsed
+
+#: Part of a training's memory that its pictures may take; the network, its gradients and a batch need the rest.
+MOST_OF_MEMORY = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledStudy:
+    """A case with everything read.
+
+    Attributes:
+        image: the sequences that the model looks at, perhaps on the grid on which they were acquired.
+        grid: of the image that was labelled.
+        mask: ``(K, J, I)`` on ``grid``.
+    """
+
+    image: StudyImage
+    grid: Grid
+    mask: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class CaseReader:
+    """Reads cases.
+
+    Attributes:
+        source: of the images.
+        history: of the labels.
+        model: registry name.
+        spec: of the model.
+    """
+
+    source: ImageSource
+    history: LabelHistory
+    model: str
+    spec: SlicewiseSpec
+
+    def read(self, case: CaseUsed) -> LabelledStudy:
+        """Read image and label.
+
+        Raises:
+            InputError: one of them cannot be read, or was not what it was when the training began.
+        """
+        image, grid = self.source.read(case.image, self.spec.channels)
+        version = self.history.version(case.label)
+        place = place_of(self.source, case.image)
+        mask = marked(self.history.path(version), version.info, place, dict(self.spec.labels), self.model)
+        return LabelledStudy(image, grid, mask)
+
+    def volumes(
+        self, cases: Iterable[CaseUsed], contrast: str, multiple: int, limit_mb: int, between: Callable[[], None]
+    ) -> list[Volume]:
+        """Read cases into memory.
+
+        Args:
+            cases: which.
+            contrast: what the serving weights were trained with.
+            multiple: sides are padded to a multiple of this.
+            limit_mb: memory of a training; 0 for any.
+            between: called before every case; what it raises ends the reading.
+
+        Raises:
+            InputError: they take too much memory.
+        """
+        found: list[Volume] = []
+        taken = 0
+        for case in cases:
+            between()
+            found.append(self._volume(case, contrast, multiple))
+            taken += found[-1].image.nbytes + found[-1].mask.nbytes
+            if limit_mb and taken > MOST_OF_MEMORY * limit_mb * 2**20:
+                raise InputError(
+                    f"the first {len(found)} labelled images take {taken >> 20} MB, more than half of the {limit_mb} "
+                    "MB that a training may use: raise train_memory_mb"
+                )
+        return found
+
+    def _volume(self, case: CaseUsed, contrast: str, multiple: int) -> Volume:
+        from tumorseg.models.preparation import prepare
+        from tumorseg.training.data import as_volume
+
+        study = self.read(case)
+        prepared = prepare(study.image, self.spec.channels, self.spec.stride, contrast)
+        return as_volume(case.patient, prepared.slices, prepared.cut(_on(study)), multiple)
+
+
+def _on(study: LabelledStudy) -> NDArray[np.bool_]:
+    """Bring the mask to the grid of the sequences, as answers are brought to the grid of the labelled image."""
+    import numpy as np
+
+    from tumorseg.geometry import resample
+    from tumorseg.models.preparation import HALF
+
+    if study.image.grid.same_as(study.grid):
+        return study.mask
+    return resample(study.mask.astype(np.float32), study.grid, study.image.grid) >= HALF
