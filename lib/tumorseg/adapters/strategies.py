@@ -19,6 +19,7 @@ from tumorseg.active_learning.store import ScoreStore
 from tumorseg.active_learning.strategies.foreground_random import SHARE
 from tumorseg.active_learning.types import EMBEDDING, FOREGROUND, Candidates, Strategy
 from tumorseg.adapters.datastore import FINAL
+from tumorseg.adapters.learning.ahead import SLOW, Ahead
 from tumorseg.adapters.learning.columns import DETECTION_COLUMNS
 from tumorseg.adapters.learning.pool import Scored, ScorePool
 from tumorseg.adapters.learning.score import scores_path
@@ -56,6 +57,7 @@ class CaseStrategy(MonaiStrategy):  # type: ignore[misc]
         super().__init__(strategy.description)
         self._strategy, self._pool, self._shown = strategy, pool, shown
         self._seeds, self._drawing = seeds, threading.Lock()
+        self._ahead = Ahead(strategy) if strategy.name in SLOW else None
 
     def __call__(self, request: dict[str, Any], datastore: StudyDatastore) -> dict[str, Any] | None:
         """Choose one case.
@@ -88,7 +90,12 @@ class CaseStrategy(MonaiStrategy):  # type: ignore[misc]
             return {"id": free[index], "score": None, "scoring": {}}
         rows, others = self._pool.fresh(scored, free), self._pool.fresh(scored, done)
         for _ in range(_MOST_CHANGED):
-            index = self._strategy.select(self._known(free, scored, rows, others, progress, rng), 1, rng)[0]
+            known = self._known(free, scored, rows, others, progress, rng)
+            if self._ahead is None:
+                index = int(self._strategy.select(known, 1, rng)[0])
+            else:
+                now = (scored.stamp, frozenset(done))
+                index = self._ahead.choose(free, known, (scored.model, scored.version), now, rng)
             if rows[index] < 0 or self._is_as_scored(scored, free[index], rows[index]):
                 break
             rows[index] = -1
@@ -138,6 +145,11 @@ class CaseStrategy(MonaiStrategy):  # type: ignore[misc]
         value = float(scored.table.column(columns[0], row)[0]) if len(columns) == 1 else np.nan
         return None if np.isnan(value) else round(value, 6)
 
+    def close(self) -> None:
+        """Wait for what is chosen ahead."""
+        if self._ahead is not None:
+            self._ahead.close()
+
     def _generator(self) -> np.random.Generator:
         with self._drawing:
             return np.random.default_rng(self._seeds.spawn(1)[0])
@@ -185,6 +197,8 @@ class Strategies(Mapping[str, CaseStrategy]):
 
     def close(self) -> None:
         """Give back what is open."""
+        for strategy in self._all.values():
+            strategy.close()
         self.pool.close()
 
 
