@@ -226,3 +226,50 @@ def test_weights_that_are_gone_are_said(config: AppConfig, state: dict[str, torc
         assert answer.status_code == 422
         assert "are gone" in answer.text
         assert str(tmp_path) not in answer.text
+
+
+def test_a_rollback_gives_the_old_answers_back_bit_for_bit(client: TestClient, state: dict[str, torch.Tensor]) -> None:
+    def mask() -> bytes:
+        answer = client.post("/infer/unet", params={"image": "case", "output": "image"})
+        assert answer.status_code == 200, answer.text
+        return bytes(answer.content)
+
+    first, shipped = mask(), _version(client)
+    assert _send(client, save(state)).status_code == 200
+    second = _version(client)
+    assert second != shipped
+    assert client.post("/model/unet/rollback").json() == {"model": "unet", "version": "shipped"}
+    assert (mask(), _version(client)) == (first, shipped)
+    (card,) = client.app.state.workplace.engine.models.versions.list("unet")  # type: ignore[attr-defined]
+    answer = client.post("/model/unet/rollback", json={"version": card.id})
+    assert answer.json() == {"model": "unet", "version": card.id}
+    assert _version(client) == second
+
+
+def test_a_rollback_to_what_there_is_not_changes_nothing(client: TestClient) -> None:
+    before = _version(client)
+    for model, version, status in (("unet", "0099-abcdef12", 404), ("unet", "", 422), ("nobody", "shipped", 404)):
+        answer = client.post(f"/model/{model}/rollback", json={"version": version})
+        assert answer.status_code == status, answer.text
+    assert client.post("/model/unet/rollback", json={"version": "shipped"}).status_code == 200
+    assert client.post("/model/unet/rollback", json={"version": "x" * 200}).status_code == 422
+    assert _version(client) == before
+
+
+def test_a_version_that_cannot_be_loaded_is_not_rolled_back_to(
+    client: TestClient, config: AppConfig, state: dict[str, torch.Tensor]
+) -> None:
+    assert _send(client, save(state)).status_code == 200
+    assert _send(client, save({name: tensor * 1.0 for name, tensor in load_file(SHIPPED).items()})).status_code == 200
+    now = _version(client)
+    old = client.app.state.workplace.engine.models.versions.list("unet")[1]  # type: ignore[attr-defined]
+    (config.state / "weights" / "unet" / f"{old.sha256}.safetensors").write_bytes(b"gone bad")
+    answer = client.post("/model/unet/rollback", json={"version": old.id})
+    assert answer.status_code == 422
+    assert "gone or damaged" in answer.json()["detail"]
+    assert _version(client) == now
+
+
+def test_only_an_administrator_rolls_back(client: TestClient, config: AppConfig) -> None:
+    client.headers["Authorization"] = f"Bearer {token_of(config.state, 'rita', Role.REVIEWER)}"
+    assert client.post("/model/unet/rollback", json={"version": "shipped"}).status_code == 403

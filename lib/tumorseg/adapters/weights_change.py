@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import threading
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tumorseg.adapters.weights import describe_file, require_same_shapes, shapes_of
-from tumorseg.errors import InputError, NotFoundError, UnavailableError
+from tumorseg.errors import InputError, NotFoundError, TumorSegError, UnavailableError
 from tumorseg.versions.files import digest_of
 from tumorseg.versions.types import VersionCard
 
@@ -63,9 +65,7 @@ class WeightsDesk:
             UnavailableError: other weights are being tried at the moment.
         """
         self._served(model)
-        if not self._changing.acquire(blocking=False):
-            raise UnavailableError("other weights are being tried at the moment: try again in a minute")
-        try:
+        with self._alone():
             safe = as_safetensors(file)
             expected = self._versions.current(model) or _shipped(model)
             if expected is not None:
@@ -75,6 +75,47 @@ class WeightsDesk:
             self._versions.publish(self._card(model, safe, who), safe)
             self._engine.models.follow(model)
             return describe_file(safe)
+
+    def rollback(self, model: str, version: str, who: str) -> str:
+        """Serve an earlier version again; requests that run go on with the one of now.
+
+        Args:
+            model: which one.
+            version: id of a published version, SHIPPED for the weights that come with it, ``""`` for what served
+                before the version of now.
+            who: who does it.
+
+        Returns:
+            The id of the version that serves.
+
+        Raises:
+            NotFoundError: there is no such model or version.
+            InputError: the version was refused, or its weights are gone or cannot be loaded; what served goes on.
+            UnavailableError: other weights are being tried at the moment.
+        """
+        self._served(model)
+        with self._alone():
+            wanted = version or self._versions.before(model)
+            try:
+                now: str | None = self._versions.serving(model)
+            except InputError:  # a damaged pointer, which this mends
+                now = None
+            self._versions.rollback(model, wanted, who)
+            try:
+                self._engine.models.follow(model)
+            except TumorSegError:
+                if now is not None:
+                    self._versions.rollback(model, now, who)
+                raise
+            return wanted
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Try one change at a time: each may load a network."""
+        if not self._changing.acquire(blocking=False):
+            raise UnavailableError("other weights are being tried at the moment: try again in a minute")
+        try:
+            yield
         finally:
             self._changing.release()
 

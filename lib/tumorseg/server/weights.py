@@ -1,4 +1,4 @@
-"""``/model/``: the weights of a model, handed out and taken in, by an administrator only."""
+"""``/model/``: the weights of a model, handed out, taken in and switched back, by an administrator only."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, UploadFile
 from fastapi.responses import FileResponse
+from pydantic import BaseModel, Field
 
 from tumorseg.access.types import Role
 from tumorseg.adapters.weights import describe_file
 from tumorseg.adapters.weights_change import WeightsDesk
+from tumorseg.server.audit import note
 from tumorseg.server.common import Place, kept_file
 from tumorseg.server.forms import UploadRoute
 from tumorseg.server.rules import Caller, rule
@@ -37,6 +39,21 @@ def info(desk: Desk, model: str) -> dict[str, Any]:
 def download(desk: Desk, model: str) -> FileResponse:
     """Send the file, as safetensors."""
     return FileResponse(desk.file(model), filename=f"{model}.safetensors", media_type="application/octet-stream")
+
+
+class RollbackIn(BaseModel):
+    """Which version shall serve: an id, ``shipped``, or nothing for the one before."""
+
+    version: Annotated[str, Field(max_length=128)] = ""
+
+
+@router.post("/{model}/rollback", summary="Serve an earlier version of a model again")
+@rule(Role.ADMIN, "model.rollback")
+def rollback(request: Request, desk: Desk, who: Caller, model: str, said: RollbackIn | None = None) -> dict[str, str]:
+    """Switch back: nothing is removed, and the version of now can be chosen again in the same way."""
+    version = desk.rollback(model, said.version if said else "", who.name)
+    note(request, version=version)
+    return {"model": model, "version": version}
 
 
 @router.put("/{model}", summary="Give a model other weights")
