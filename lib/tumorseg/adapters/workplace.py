@@ -10,6 +10,7 @@ from tumorseg.adapters.datastore import StudyDatastore
 from tumorseg.adapters.engine import Engine
 from tumorseg.adapters.label_desk import LabelDesk
 from tumorseg.adapters.labels import LabelStore, labels_root
+from tumorseg.adapters.learning.desk import LearningDesk
 from tumorseg.adapters.learning.effort import EffortDesk
 from tumorseg.adapters.learning.proposals import Proposals
 from tumorseg.adapters.sources import ImageSource, open_source
@@ -37,6 +38,7 @@ class Workplace:
         engine: models over the images.
         strategies: what suggests the next image, by name.
         effort: finds out what the labels cost those who make them.
+        learning: trainings, scores, and what follows from labels; does nothing until it is started.
     """
 
     config: AppConfig
@@ -46,6 +48,7 @@ class Workplace:
     engine: Engine
     strategies: Strategies
     effort: EffortDesk
+    learning: LearningDesk
 
     @classmethod
     def open(cls, config: AppConfig) -> Workplace:
@@ -62,7 +65,9 @@ class Workplace:
         proposals = Proposals(config.state / PROPOSALS, str(labels.root))
         effort = EffortDesk(labels.history, datastore.places, desk.leases, proposals)
         engine = Engine(config, source)
-        return cls(config, source, datastore, desk, engine, Strategies.open(config, source, engine.models), effort)
+        strategies = Strategies.open(config, source, engine.models)
+        learning = LearningDesk(config, source, labels, engine.models, strategies.pool)
+        return cls(config, source, datastore, desk, engine, strategies, effort, learning)
 
     def info(self) -> dict[str, Any]:
         """Answer ``GET /info/``: what the viewers' selectors show."""
@@ -76,10 +81,11 @@ class Workplace:
             "version": __version__,
             "labels": labels,
             "models": models,
-            "trainers": {},
+            "trainers": self.learning.trainers(),
             "strategies": {name: strategy.info() for name, strategy in self.strategies.items()},
-            "scoring": {},
-            "train_stats": {},
+            "scoring": self.learning.scoring.describe(),
+            "train_stats": self.learning.stats(),
+            "versions": self.learning.versions(),
             "datastore": self._counts(),
         }
 
@@ -94,6 +100,7 @@ class Workplace:
     def close(self) -> None:
         """Give back what is open, inferences that still run first."""
         self.engine.close()
+        self.learning.close()
         self.strategies.close()
         self.effort.close()
         self.source.close()

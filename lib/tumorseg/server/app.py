@@ -40,6 +40,7 @@ from tumorseg.server import (
     review,
     session,
     signin,
+    training,
     watch,
     weights,
 )
@@ -99,6 +100,7 @@ def create_app(config: AppConfig, *, exposed: bool = False) -> FastAPI:
         datastore.router,
         labels.router,
         learning.router,
+        training.router,
         session.router,
         weights.router,
         pages.router,
@@ -146,6 +148,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     if workplace.config.prewarm:
         threading.Thread(target=_warm_up, args=(workplace,), name="warm-up", daemon=True).start()
     workplace.engine.start()
+    workplace.learning.start()
     app.state.sessions.start()
     try:
         yield

@@ -119,6 +119,7 @@ def save_label(
     if kept.tag == FINAL:
         place.effort.saved(kept, holder(who, said), anyone=who.how == LOCAL.how)
         place.desk.is_done(kept.image, None if who.how == LOCAL.how else who.name)
+        place.learning.label_saved()
     note(request, label=kept.uid, tag=kept.tag)
     response.headers["ETag"] = _etag(kept)
     return {"image": image, "label": kept.image, "version": kept.uid, "no_lesion": kept.no_lesion}

@@ -6,6 +6,7 @@ import errno
 import json
 import logging
 import os
+import sysconfig
 import tempfile
 import uuid
 from pathlib import Path
@@ -20,7 +21,8 @@ from tumorseg.server.observe import template
 
 logger = logging.getLogger(__name__)
 _MOST_ERRORS = 20
-_PACKAGE = Path(__file__).parents[1]
+#: Where the code lies: ours, that of libraries, Python's.
+_CODE = (Path(__file__).parents[1], sysconfig.get_path("purelib"), sysconfig.get_path("stdlib"))
 # What the system says of a disk -> what an answer says; the file is named in the log only.
 _DISK = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "no space is left on a disk of the server: free some"),
@@ -44,7 +46,7 @@ async def _spoken(request: Request, error: Exception) -> JSONResponse:
     status = error.status if isinstance(error, TumorSegError) else 500
     wait = error.retry_after if isinstance(error, UnavailableError) else None
     headers = None if wait is None else {"Retry-After": str(wait)}
-    return JSONResponse({"detail": _without_folders(str(error), request)}, status_code=status, headers=headers)
+    return JSONResponse({"detail": without_folders(str(error), request)}, status_code=status, headers=headers)
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
@@ -71,11 +73,11 @@ async def _of_the_system(request: Request, error: Exception) -> JSONResponse:
     return await _spoken(request, StorageError(f"{said}, and send it again (the server's log names it)", full=full))
 
 
-def _without_folders(message: str, request: Request) -> str:
+def without_folders(message: str, request: Request) -> str:
     """Name files as they are called within the studies: where the server keeps them is nobody's business."""
     place = request.app.state.workplace
     config, labels = place.config, place.datastore.labels.root
-    for folder in (labels, config.studies, config.cache, config.state, tempfile.gettempdir(), _PACKAGE):
+    for folder in (labels, config.studies, config.cache, config.state, tempfile.gettempdir(), *_CODE):
         message = message.replace(f"{folder}{os.sep}", "").replace(f"{folder}:", f"{Path(folder).name}:")
     return message
 

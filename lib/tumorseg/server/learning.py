@@ -1,4 +1,4 @@
-"""``/activelearning/`` and ``/train/``: which image comes next, and that nothing is being trained.
+"""``/activelearning/``: which image comes next.
 
 The image that somebody is given is theirs for a while (:mod:`tumorseg.labels.leases`): nobody else is given it. Who
 asks again passes it over: the strategy chooses anew, among the images that are free and their own, and the one before
@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, HTTPException, Request, Response
+from fastapi import APIRouter, Body, Request, Response
 
 from tumorseg.access.types import Role
 from tumorseg.adapters.params import NextSampleParams
@@ -75,31 +75,3 @@ def _given(place: Workplace, strategy: str, name: str) -> dict[str, Any] | None:
             return dict(sample)
         taken |= {str(sample["id"])}
     return None
-
-
-@router.get("/train/", summary="Ask whether a training runs")
-@rule(Role.VIEWER)
-def training_status(all: bool = False, check_if_running: bool = False) -> dict[str, Any]:
-    """Answer 404, as MONAI Label does while nothing runs: the panels ask regularly."""
-    raise HTTPException(404, "no training is running")
-
-
-@router.post("/train/", summary="Train every trainer of the server")
-@rule(Role.REVIEWER, "train.start")
-def train_all(params: Annotated[dict[str, Any] | None, Body()] = None) -> dict[str, Any]:
-    """Start every trainer; there are none, models are trained by ``tumorseg train``."""
-    return {}
-
-
-@router.post("/train/{model}", summary="Train one model")
-@rule(Role.REVIEWER, "train.start")
-def train(model: str, params: Annotated[dict[str, Any] | None, Body()] = None) -> dict[str, Any]:
-    """Refuse: models are trained by ``tumorseg train``."""
-    raise NotFoundError(f"there is no trainer for {model!r} on this server: use `tumorseg train {model}`")
-
-
-@router.delete("/train/", summary="Stop the training")
-@rule(Role.REVIEWER, "train.stop")
-def stop_training() -> dict[str, Any]:
-    """Stop what runs, which is nothing."""
-    return {}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from tumorseg.server import audit, health, logs, metrics
+from tumorseg.server.learning_metrics import learning_numbers
 from tumorseg.server.observe import Exchange, Listener
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def install(app: FastAPI) -> None:
     numbers.ask("caches", partial(_caches, place))
     numbers.ask("audit", partial(_audit, trail))
     numbers.ask("queue", lambda: metrics.queue_numbers(place.engine.queue.stats()))
+    numbers.ask("learning", partial(learning_numbers, place.learning))
     place.engine.queue.observer = numbers.count_job
     app.state.trail = trail
     app.state.metrics = numbers

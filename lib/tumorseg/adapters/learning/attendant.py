@@ -51,7 +51,7 @@ class Attendant:
             try:
                 self._look()
                 self._complained = ""
-            except TumorSegError as error:
+            except (TumorSegError, OSError) as error:
                 self._complain(str(error))
             except Exception as error:
                 if repr(error) != self._complained:

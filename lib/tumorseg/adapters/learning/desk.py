@@ -1,0 +1,199 @@
+"""What a server does about learning: trainings that people ask for and those that enough labels start, and scores.
+
+The work itself is done by jobs in processes of their own (:mod:`tumorseg.adapters.jobs`). Here is decided which jobs
+there are to be, and what is said of them. A server that serves has two threads for it: one runs jobs, one looks once a
+second whether labels or versions changed, by whatever server or tool. Neither exists in a program that only opens the
+workplace.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Collection, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from tumorseg.adapters.learning import statistics
+from tumorseg.adapters.learning.attendant import Attendant
+from tumorseg.adapters.learning.enough import require_labels
+from tumorseg.adapters.learning.job_desk import JobDesk
+from tumorseg.adapters.learning.news import NewLabels
+from tumorseg.adapters.learning.scoring import Scoring
+from tumorseg.adapters.learning.train_params import train_config, train_request
+from tumorseg.errors import InputError, NotFoundError, TumorSegError
+
+if TYPE_CHECKING:
+    from tumorseg.adapters.jobs.types import Job, JobState
+    from tumorseg.adapters.labels import LabelStore
+    from tumorseg.adapters.learning.pool import ScorePool
+    from tumorseg.adapters.models import ModelPool
+    from tumorseg.adapters.sources import ImageSource
+    from tumorseg.config import AppConfig
+    from tumorseg.models.slicewise import SlicewiseSpec
+
+logger = logging.getLogger(__name__)
+
+
+class LearningDesk:
+    """Trainings and scores of one server.
+
+    Args:
+        config: what is served.
+        source: where images come from.
+        labels: what is learned from.
+        models: what serves.
+        pool: the scores as strategies use them; it is told whom to ask for those that are missing.
+
+    Attributes:
+        jobs: those of the state folder, also of other servers that use it.
+        scoring: what models say of images without a label.
+    """
+
+    def __init__(
+        self, config: AppConfig, source: ImageSource, labels: LabelStore, models: ModelPool, pool: ScorePool
+    ) -> None:
+        from tumorseg.adapters.jobs.runner import JobRunner
+
+        self._config, self._source, self._labels = config, source, labels
+        self._models = models
+        self.jobs = JobDesk(JobRunner(config, self._ended))
+        self.scoring = Scoring(config, self.jobs, models, pool, lambda: len(source.ids()))
+        self._news = NewLabels(labels.history.database)
+        self._seen_labels = -1
+        self._attendant = Attendant(self._look, "learning")
+        self._said: dict[str, tuple[object, dict[str, Any]]] = {}
+        pool.want_scores = self.want_scores
+
+    def start(self) -> None:
+        """Run jobs, and look after labels and versions, from now on."""
+        self.jobs.runner.start()
+        self._attendant.start()
+
+    def close(self) -> None:
+        """Stop both; a job that runs is put back and goes on with the next start."""
+        self._attendant.close()
+        self.jobs.runner.close()
+        self.scoring.close()
+
+    @cached_property
+    def specs(self) -> dict[str, SlicewiseSpec]:
+        """The served models that can be trained, the default one first; from then on the same."""
+        from tumorseg.adapters.learning.trainers import trainable
+
+        return trainable(self._config)
+
+    def trainers(self) -> dict[str, dict[str, Any]]:
+        """Describe what can be trained, as ``GET /info/`` does."""
+        config = train_config(self._config)
+        return {
+            name: {"description": f"Learns from the final labels: {spec.description}", "config": config}
+            for name, spec in self.specs.items()
+        }
+
+    def train(self, model: str, params: Mapping[str, Any] | None, who: str) -> Job:
+        """Ask for a training on the labels that there will be when it begins.
+
+        Raises:
+            NotFoundError: no such model, or it cannot be trained here.
+            InputError: settings that cannot be, or no labels that it could learn from.
+            OSError: the state folder cannot be written.
+        """
+        self._require_trainer(model)
+        request = train_request(params, self._config)
+        require_labels(self._labels.history, self._source)
+        job = self._submit(model, request, who)
+        self._news.take_all(model)
+        return job
+
+    def train_named(self, params: Mapping[str, Any] | None, who: str) -> dict[str, Job]:
+        """Ask for a training of every model that has settings in ``params``, of the default one where none has."""
+        said = dict(params or {})
+        names = [name for name in self.specs if isinstance(said.get(name), Mapping)] or list(self.specs)[:1]
+        return {name: self.train(name, said.get(name), who) for name in names}
+
+    def label_saved(self) -> None:
+        """Look soon whether there are enough new labels; returns at once."""
+        self._attendant.call()
+
+    def want_scores(self, columns: Collection[str]) -> None:
+        """Have scores computed that a strategy misses; returns at once."""
+        self.scoring.want(columns)
+        self._attendant.call()
+
+    def stats(self) -> dict[str, dict[str, Any]]:
+        """Return ``train_stats`` of ``GET /info/``."""
+        return statistics.train_stats(self.jobs.all(), time.time())
+
+    def versions(self) -> dict[str, dict[str, Any]]:
+        """Say of every served model which version answers and how many there are; read anew when one changed."""
+        trained = tuple((job.id, state.status) for job, state in self.jobs.all() if job.kind == "train")
+        return {name: self._versions(name, trained) for name in self._models.names}
+
+    def new_labels(self) -> dict[str, int]:
+        """Return how many labels each trainer has not learned from yet."""
+        return {name: self._news.count(name) for name in self.specs}
+
+    def _versions(self, model: str, trained: object) -> dict[str, Any]:
+        store = self._models.versions
+        stamp = (store.stamp(model), trained)
+        known = self._said.get(model)
+        if known is None or known[0] != stamp:
+            try:
+                known = (stamp, statistics.versions(store.serving(model), store.list(model)))
+            except TumorSegError as error:  # of one model, which is no reason to say nothing of the others
+                known = (stamp, {"serving": None, "published": 0, "refused": 0, "error": str(error)})
+            self._said[model] = known
+        return known[1]
+
+    def _require_trainer(self, model: str) -> None:
+        if model in self.specs:
+            return
+        known = ", ".join(self.specs) or "none"
+        if model not in self._models.names:
+            raise NotFoundError(f"unknown model {model[:80]!r}; trainers: {known}")
+        raise NotFoundError(
+            f"there is no trainer for {model!r} on this server: it is not a network that marks voxels slice by slice "
+            f"(trainers: {known}); for others see `tumorseg train`"
+        )
+
+    def _look(self) -> None:
+        """Start what is due."""
+        try:
+            self._train_when_due()
+        finally:
+            self.scoring.look()
+
+    def _train_when_due(self) -> None:
+        """Train the default trainer where enough labels came since it last was."""
+        model, needed = next(iter(self.specs), None), self._config.train_after
+        if not needed or model is None or (newest := self._news.newest()) == self._seen_labels:
+            return
+        if self.jobs.waiting("train", model):  # which learns from them too
+            self._news.take_all(model)
+        elif (since := self._news.claim(model, needed)) is not None:
+            self._train_on_claimed(model, needed, since)
+        self._seen_labels = newest
+
+    def _train_on_claimed(self, model: str, needed: int, since: int) -> None:
+        try:
+            require_labels(self._labels.history, self._source)
+            self._submit(model, train_request(None, self._config), f"after {needed} labels")
+        except BaseException as error:
+            self._news.give_back(model, since)
+            if not isinstance(error, InputError):
+                raise
+            logger.info("%s is not trained yet: %s", model, error)
+
+    def _submit(self, model: str, request: Mapping[str, Any], who: str) -> Job:
+        job = self.jobs.submit("train", model, request, who)
+        self.scoring.make_way()
+        return job
+
+    def _ended(self, job: Job, state: JobState) -> None:
+        """Say in the log what came of a job, and look after what follows from it."""
+        how = state.error or "; ".join(f"{name}: {value}" for name, value in state.result.items())
+        level = logging.ERROR if state.status == "ERROR" else logging.INFO
+        logger.log(level, "job %s (%s %s) is %s: %.500s", job.id, job.kind, job.model, state.status, how)
+        self.jobs.changed()
+        self._attendant.call()

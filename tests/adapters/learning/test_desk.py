@@ -1,0 +1,233 @@
+"""What follows from labels, scores that are missing and versions: which jobs are asked for, and how often.
+
+Another "server" holds the lock of the jobs, so that none runs and every one can be counted.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests import tiny
+from tests.serving import config_for
+from tumorseg.active_learning.types import ENTROPY, MARGIN
+from tumorseg.adapters.jobs.types import Job, JobState
+from tumorseg.adapters.learning.scoring import METHOD, SERVER
+from tumorseg.adapters.workplace import Workplace
+from tumorseg.config import AppConfig
+from tumorseg.errors import InputError, NotFoundError
+
+LIMIT_S = 60.0
+NEEDED = 2
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> AppConfig:
+    tiny.write_studies(tmp_path / "studies")
+    return config_for(
+        tmp_path / "studies",
+        tmp_path,
+        labels=tmp_path / "labels",
+        models="tiny,threshold",
+        extra_models=f"{tiny.EXTRA_MODELS},threshold=tests.support:build_bright",
+        train_after=NEEDED,
+        device="cpu",
+    )
+
+
+@contextmanager
+def opened(config: AppConfig) -> Iterator[Workplace]:
+    """A workplace whose learning desk is at work, and whose jobs another server is to run."""
+    folder = config.state / "jobs"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        place = Workplace.open(config)
+        place.learning.start()
+        try:
+            yield place
+        finally:
+            place.close()
+
+
+@pytest.fixture
+def place(config: AppConfig) -> Iterator[Workplace]:
+    with opened(config) as place:
+        yield place
+
+
+def until(what: Callable[[], bool]) -> None:
+    end = time.monotonic() + LIMIT_S
+    while not what():
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.05)
+
+
+def save(place: Workplace, image: str, *, empty: bool = False) -> None:
+    study = tiny.study(image)
+    folder = place.config.cache / "sent"
+    folder.mkdir(parents=True, exist_ok=True)
+    file = tiny.write_mask(folder / f"{image}.nii.gz", study, study.mask * 0 if empty else None)
+    info = {"label_info": [{"name": "tumor", "idx": 1}]}
+    place.datastore.keep_label(image, "final", file, info)
+
+
+def jobs(place: Workplace, kind: str) -> list[tuple[Job, JobState]]:
+    return [(job, state) for job, state in place.learning.jobs.runner.list() if job.kind == kind]
+
+
+def open_jobs(place: Workplace, kind: str) -> list[Job]:
+    return [job for job, state in jobs(place, kind) if state.status == "SUBMITTED"]
+
+
+def seen(place: Workplace) -> Callable[[], bool]:
+    """Tell whether every label of now was looked at: two looks later the first one is through."""
+    newest = place.learning._news.newest()
+    return lambda: place.learning._seen_labels >= newest
+
+
+def test_enough_new_labels_ask_for_one_training_and_a_restart_for_none(config: AppConfig) -> None:
+    with opened(config) as place:
+        save(place, "p0")
+        until(seen(place))
+        assert not jobs(place, "train")
+        save(place, "p1", empty=True)  # "no lesion" is a label
+        until(lambda: bool(jobs(place, "train")))
+        ((job, _),) = jobs(place, "train")
+        assert job.model == "tiny"
+        assert job.who == f"after {NEEDED} labels"
+        save(place, "p2")
+        save(place, "p3")
+        until(seen(place))
+        assert len(jobs(place, "train")) == 1  # it waits, and will learn from these too
+        place.learning.jobs.stop("train", "ann")
+    with opened(config) as again:
+        until(seen(again))
+        save(again, "p4")
+        until(seen(again))
+        assert not open_jobs(again, "train")
+        save(again, "p5")
+        until(lambda: len(open_jobs(again, "train")) == 1)
+
+
+def test_a_note_on_a_label_and_a_draft_start_nothing(place: Workplace) -> None:
+    save(place, "p0")
+    place.datastore.update_label_info("p0", "final", {"note": "looks right"})
+    for image in ("p1", "p2"):
+        study = tiny.study(image)
+        file = tiny.write_mask(place.config.cache / f"{image}.nii.gz", study)
+        place.datastore.keep_label(image, "original", file, {})
+    until(seen(place))
+    assert not jobs(place, "train")
+
+
+def test_one_patient_starts_nothing_and_the_second_does(config: AppConfig) -> None:
+    """What would be refused when it runs is not asked for again and again."""
+    with opened(config) as place:
+        save(place, "p0")
+        with pytest.raises(InputError, match="patient"):
+            place.learning.train("tiny", {}, "ann")
+        save(place, "p1")
+        until(lambda: len(jobs(place, "train")) == 1)
+
+
+def test_the_same_training_waits_once_and_another_beside_it(place: Workplace) -> None:
+    save(place, "p0")
+    save(place, "p1")
+    until(lambda: len(jobs(place, "train")) == 1)
+    first = open_jobs(place, "train")[0]
+    assert place.learning.train("tiny", {"client_id": "slicer"}, "ann").id == first.id
+    other = place.learning.train("tiny", {"pretrained": False}, "ann")
+    assert {job.id for job in open_jobs(place, "train")} == {first.id, other.id}
+    said = place.learning.jobs.stop("train", "ann")
+    assert said["status"] == "STOPPED"
+    assert said["details"]
+    assert not open_jobs(place, "train")
+    assert place.learning.jobs.stop("train", "ann") == {}
+
+
+def test_what_cannot_be_trained_is_said_at_once(place: Workplace) -> None:
+    with pytest.raises(NotFoundError, match="trainers: tiny"):
+        place.learning.train("nobody", {}, "ann")
+    with pytest.raises(NotFoundError, match="no trainer for 'threshold'"):
+        place.learning.train("threshold", {}, "ann")
+    with pytest.raises(InputError, match="label"):
+        place.learning.train("tiny", {}, "ann")
+    assert not jobs(place, "train")
+
+
+def test_scores_that_a_strategy_misses_are_asked_for_once(place: Workplace) -> None:
+    for _ in range(3):
+        assert place.strategies["entropy"]({"who": "ann"}, place.datastore) is not None
+    until(lambda: bool(jobs(place, "score")))
+    (job,) = open_jobs(place, "score")
+    assert (job.model, job.who) == ("tiny", SERVER)
+    assert ENTROPY in job.request["columns"]
+    place.learning.want_scores({ENTROPY})
+    place.learning.want_scores({MARGIN})
+    until(lambda: len(open_jobs(place, "score")) == 2)
+    assert {column for job in open_jobs(place, "score") for column in job.request["columns"]} >= {ENTROPY, MARGIN}
+
+
+def test_scores_make_way_for_a_training_and_come_after_it(place: Workplace) -> None:
+    place.learning.want_scores({ENTROPY})
+    until(lambda: len(open_jobs(place, "score")) == 1)
+    save(place, "p0")
+    save(place, "p1")
+    until(lambda: len(open_jobs(place, "train")) == 1 and not open_jobs(place, "score"))
+    place.learning.jobs.stop("train", "ann")
+    until(lambda: [job.request["columns"] for job in open_jobs(place, "score")] == [[ENTROPY]])
+
+
+def test_what_a_person_has_scored_is_not_stopped(place: Workplace) -> None:
+    job = place.learning.scoring.start(METHOD, "ann")
+    save(place, "p0")
+    save(place, "p1")
+    until(lambda: len(open_jobs(place, "train")) == 1)
+    assert [one.id for one in open_jobs(place, "score")] == [job.id]
+
+
+def test_scores_of_another_version_are_computed_again(config: AppConfig) -> None:
+    """Also where it was published while no server ran."""
+    with opened(config) as place:
+        place.learning.scoring._store.put("tiny", "another", "p0", "state", {ENTROPY: 0.5}, None)
+        until(lambda: len(open_jobs(place, "score")) == 1)
+        place.learning.jobs.stop("score", "ann")
+        version = place.engine.models.get("tiny").version
+        place.learning.scoring._store.put("tiny", version, "p0", "state", {ENTROPY: 0.5}, None)
+    with opened(config) as again:
+        looked = again.learning.scoring._seen
+        until(lambda: "tiny" in looked)
+        assert not open_jobs(again, "score")
+
+
+def test_a_workplace_that_does_not_serve_runs_nothing(config: AppConfig) -> None:
+    place = Workplace.open(config)
+    try:
+        place.learning.label_saved()
+        place.learning.want_scores({ENTROPY})
+        assert place.info()["trainers"].keys() == {"tiny"}
+        assert not (config.state / "jobs").exists()
+    finally:
+        place.close()
+
+
+def test_a_state_folder_that_fails_is_told_once_and_tried_again(
+    config: AppConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The labels are kept all the same, and the training comes once the folder is well."""
+    with opened(config) as place:
+        in_the_way = config.state / "jobs" / "queue.lock"
+        in_the_way.mkdir()
+        save(place, "p0")
+        save(place, "p1")
+        until(lambda: "queue.lock" in caplog.text)
+        until(lambda: place.learning._news.count("tiny") == 2)
+        in_the_way.rmdir()
+        until(lambda: len(open_jobs(place, "train")) == 1)
+    assert len([one for one in caplog.records if one.levelname == "WARNING" and "queue.lock" in one.message]) == 1
