@@ -154,7 +154,12 @@ class Publishing:
             parent=parent,
             status="published" if publish else "refused",
             cases=snapshot.cases,
-            measured={"job": self._job.id, "left_out": [asdict(label) for label in snapshot.left_out], **figures},
+            measured={
+                "job": self._job.id,
+                "labelled_cases": len(snapshot.cases),
+                "left_out": [asdict(label) for label in snapshot.left_out],
+                **figures,
+            },
             why=why,
         )
 
@@ -162,19 +167,19 @@ class Publishing:
 def _figures(verdict: Verdict, champion: dict[str, float], candidate: dict[str, float]) -> dict[str, Any]:
     """Return a comparison as JSON can hold it: None where there is no number."""
     return {
-        "champion": _mean(champion),
-        "candidate": _mean(candidate),
+        "champion": _measured(champion),
+        "candidate": _measured(candidate),
         "difference": _number(verdict.difference),
         "low": _number(verdict.low),
         "high": _number(verdict.high),
         "patients": verdict.patients,
-        "champion_by_patient": {patient: _number(value) for patient, value in champion.items()},
-        "candidate_by_patient": {patient: _number(value) for patient, value in candidate.items()},
     }
 
 
-def _mean(values: dict[str, float]) -> float | None:
-    return _number(sum(values.values()) / len(values)) if values else None
+def _measured(values: dict[str, float]) -> dict[str, Any]:
+    """Return the mean Dice of a model, and that on each patient."""
+    mean = _number(sum(values.values()) / len(values)) if values else None
+    return {"mean": mean, "patients": {patient: _number(value) for patient, value in values.items()}}
 
 
 def _number(value: float) -> float | None:

@@ -205,7 +205,8 @@ def told(card: VersionCard) -> dict[str, Any]:
         "version": card.id,
         "status": card.status,
         "why": card.why,
-        **{name: said.get(name) for name in ("champion", "candidate", "difference", "low", "high")},
+        **{name: said.get(name, {}).get("mean") for name in ("champion", "candidate")},
+        **{name: said.get(name) for name in ("difference", "low", "high")},
         "cases": len(card.cases),
         "left_out": len(said.get("left_out", ())),
     }
