@@ -92,6 +92,11 @@ class Efforts:
             sql = f"INSERT OR IGNORE INTO efforts ({columns}) VALUES ({marks})"
             return connection.execute(sql, (*said, *edit)).rowcount > 0
 
+    def stamp(self) -> tuple[int, float]:
+        """Return what differs as soon as there is another effort."""
+        rows = self._database.rows("SELECT COUNT(*), IFNULL(MAX(saved), 0) FROM efforts")
+        return (int(rows[0][0]), float(rows[0][1])) if rows else (0, 0.0)
+
     def list(self) -> list[Effort]:
         """Return every effort, the oldest first."""
         return [_effort(row) for row in self._database.rows("SELECT * FROM efforts ORDER BY saved, uid")]

@@ -23,6 +23,10 @@ _HERE = Path(__file__).parent
 _SIGNED_IN = Template(
     '<form method="post" action="/signout">Signed in as <b>$name</b> ($role) <button>Sign out</button></form>'
 )
+_LEARNING = (
+    '<dt>Learning</dt><dd><a href="/learning">Versions of the models, trainings, '
+    "and whether labelling more pays</a></dd>"
+)
 _SHORT_METHODS = ("get", "head", "put", "post", "delete")
 
 
@@ -43,6 +47,7 @@ def landing(request: Request, place: Place, who: Caller) -> HTMLResponse:
         kind=one if count == 1 else several,
         models=escape(", ".join(place.engine.models.names)),
         viewer=viewer,
+        learning=_LEARNING if who.role >= Role.ANNOTATOR else "",
         address=escape(str(request.base_url).rstrip("/")),
         person="" if who == LOCAL else _SIGNED_IN.substitute(name=escape(who.name), role=who.role.title),
     )
@@ -67,6 +72,13 @@ def docs(request: Request) -> HTMLResponse:
 def description(request: Request) -> JSONResponse:
     """Describe every address, for programs."""
     return JSONResponse(request.app.openapi())
+
+
+@router.get("/common.js")
+@rule(None)
+def common_script() -> Response:
+    """Send what the scripts of our pages share."""
+    return FileResponse(_HERE / "common.js", media_type="text/javascript")
 
 
 @router.get("/favicon.ico")

@@ -24,7 +24,9 @@ _HERE = Path(__file__).parent
 def show(who: Caller) -> HTMLResponse:
     """Show the page; it holds no case yet, its script fetches them."""
     template = Template((_HERE / "review.html").read_text(encoding="utf-8"))
-    return HTMLResponse(template.substitute(name=escape(who.name), role=who.role.title, rank=int(who.role)))
+    learning = '<a href="/learning">Learning</a>' if who.role >= Role.ANNOTATOR else ""
+    values = {"name": escape(who.name), "role": who.role.title, "rank": int(who.role), "learning": learning}
+    return HTMLResponse(template.substitute(values))
 
 
 @router.get("/review.js")
