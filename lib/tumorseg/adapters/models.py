@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tumorseg.adapters.wire import settings
-from tumorseg.errors import NotFoundError, TumorSegError
+from tumorseg.errors import InputError, NotFoundError, TumorSegError
 from tumorseg.models.base import DetectionModel
 from tumorseg.registry import resolve
 from tumorseg.versions.store import VersionStore
@@ -39,6 +39,7 @@ class _Slot:
         model: once it was loaded.
         said: its description, once it was asked for.
         failed: whether it could not be loaded when its description was asked for.
+        trouble: why the version that the pointer names now could not be switched to.
     """
 
     stamp: object
@@ -47,6 +48,7 @@ class _Slot:
     model: Model | None = None
     said: dict[str, Any] | None = None
     failed: bool = False
+    trouble: TumorSegError | None = None
 
 
 class ModelPool:
@@ -79,7 +81,7 @@ class ModelPool:
         with slot.loading:
             if slot.model is None:
                 slot.stamp = self.versions.stamp(name)
-                slot.model = self.build(name, self.versions.current(name))
+                slot.model, slot.trouble = self.build(name, self.versions.current(name)), None
             model: Model = slot.model
             return model
 
@@ -96,21 +98,34 @@ class ModelPool:
         pointer changes once more; what served goes on.
 
         Raises:
-            TumorSegError: the version cannot be loaded.
+            TumorSegError: the version that the pointer names cannot be loaded; said to everybody who asks.
         """
         slot = self._slots[name]
         with slot.following:
             stamp = self.versions.stamp(name)
-            if stamp == slot.stamp:
-                return False
-            slot.stamp = stamp  # before the pointer is read: what changes meanwhile is seen the next time
+            changed = stamp != slot.stamp
+            if changed:
+                slot.stamp = stamp  # before the pointer is read: what changes meanwhile is seen the next time
+                slot.trouble = self._switch(name, slot)
+            if slot.trouble is not None:
+                raise slot.trouble.with_traceback(None)  # its old ones would pile up
+            return changed
+
+    def _switch(self, name: str, slot: _Slot) -> TumorSegError | None:
+        """Make the new version ready and put it in the place of the old one; return why that cannot be."""
+        try:
             model = self.build(name, self.versions.current(name))
             self._warm(name, model)
             said = describe(model)
-            with slot.loading:
-                slot.model, slot.said, slot.failed = model, said, False
+        except TumorSegError as error:
+            return error.with_traceback(None)  # which would hold the network that failed
+        except Exception as error:  # a network raises many kinds
+            logger.warning("a version of %s failed when it was tried", name, exc_info=error)
+            return InputError(f"the weights of {name} cannot be used ({type(error).__name__}): choose another version")
+        with slot.loading:
+            slot.model, slot.said, slot.failed = model, said, False
         logger.info("model %s is version %s now", name, model.version)
-        return True
+        return None
 
     def describe(self) -> dict[str, dict[str, Any]]:
         """Say what each model is, in MONAI Label's words.

@@ -34,7 +34,7 @@ class WeightsWatch:
         self._models = models
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None
-        self._troubles: dict[str, str] = {}
+        self._troubles: dict[str, Exception] = {}
 
     def start(self) -> None:
         """Begin to look; only the first call does."""
@@ -61,14 +61,14 @@ class WeightsWatch:
         try:
             self._models.follow(name)
             self._troubles.pop(name, None)
-        except Exception as error:  # a network raises many kinds
+        except (TumorSegError, OSError) as error:
             self._tell(name, error)
+        except Exception:  # a fault of ours: the other models are followed all the same
+            logger.exception("following the versions of %s failed", name)
 
     def _tell(self, name: str, error: Exception) -> None:
         """Log what is wrong, once as long as it stays the same."""
-        known, self._troubles[name] = self._troubles.get(name), str(error)
-        if self._ending.is_set() or known == str(error):
-            return
-        ours = isinstance(error, (TumorSegError, OSError))
-        told = "the version chosen for %s cannot be used, the one before goes on: %s"
-        logger.warning(told, name, error, exc_info=None if ours else error)
+        known, self._troubles[name] = self._troubles.get(name), error
+        same = known is error or (isinstance(error, OSError) and str(known) == str(error))
+        if not same and not self._ending.is_set():
+            logger.warning("the version chosen for %s cannot be used, the one before goes on: %s", name, error)
