@@ -23,6 +23,7 @@ from fastapi import Depends, FastAPI
 
 from tumorseg import __version__
 from tumorseg.access.gate import Access
+from tumorseg.adapters.learning.summary import Summary
 from tumorseg.adapters.weights_change import WeightsDesk
 from tumorseg.adapters.workplace import Workplace
 from tumorseg.audit.database import folder_in
@@ -37,6 +38,7 @@ from tumorseg.server import (
     learning,
     ohif,
     pages,
+    progress,
     review,
     session,
     signin,
@@ -89,6 +91,7 @@ def create_app(config: AppConfig, *, exposed: bool = False) -> FastAPI:
         config.cache / "sessions", Room(config.max_sessions, config.max_sessions_mb << 20)
     )
     app.state.weights = WeightsDesk(workplace.engine)
+    app.state.summary = Summary(workplace)
     app.state.info = Shared(partial(infer.describe, workplace))
     errors.install(app)
     watch.install(app)
@@ -104,6 +107,7 @@ def create_app(config: AppConfig, *, exposed: bool = False) -> FastAPI:
         session.router,
         weights.router,
         pages.router,
+        progress.router,
         review.router,
     ):
         app.include_router(router)
