@@ -36,10 +36,10 @@ def study_image(study):
     return StudyImage(study.image[None], grid, ("",))
 
 
-def volume(name, shape=tiny.SHAPE, **how):
+def volume(name, shape=tiny.SHAPE, spec=tiny.SPEC, **how):
     study = tiny.study(name, shape, **how)
-    prepared = prepare(study_image(study), tiny.SPEC.channels, tiny.SPEC.stride)
-    return as_volume(name, prepared.slices, prepared.cut(study.mask), multiple_for(tiny.SPEC, warm=False))
+    prepared = prepare(study_image(study), spec.channels, spec.stride)
+    return as_volume(name, prepared.slices, prepared.cut(study.mask), multiple_for(spec, warm=False))
 
 
 @pytest.fixture(scope="module")
@@ -96,9 +96,9 @@ def test_a_round_that_was_killed_ends_with_the_same_weights_as_one_that_was_not(
 
 
 def test_dropout_does_not_make_a_resumed_round_another_one(tmp_path):
-    small = [volume("p1"), volume("p0")]
+    spec = RESUNET25D
+    small = [volume("p1", spec=spec), volume("p0", spec=spec)]
     options = replace(QUICK, epochs=2, steps_per_epoch=1, batch=2, warm=False)
-    spec = replace(RESUNET25D)
     ends = []
     for name in ("whole", "broken"):
         calls = []
