@@ -151,6 +151,7 @@ def test_a_damaged_pointer_leaves_what_serves(config: AppConfig, caplog: pytest.
         (folder / "current.json").write_text("{")
         until(lambda: "current.json of tiny is damaged" in caplog.text)
         assert answered(client) == before
+        assert client.get("/info/").json()["models"]["tiny"]["version"] == before
 
 
 def test_the_first_version_of_a_model_without_weights_is_offered(config: AppConfig, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tumorseg.errors import InputError, NotFoundError
+from tumorseg.errors import ConflictError, InputError, NotFoundError
 from tumorseg.versions import files
 from tumorseg.versions.cards import number_of
 from tumorseg.versions.store import VersionStore
@@ -188,6 +188,24 @@ def test_weights_that_are_not_what_the_card_says_are_not_published(store: Versio
     assert store.serving("unet") == SHIPPED
     assert not list((store.root / "unet").glob("*.safetensors"))
     assert not list((store.root / "unet").rglob(".*.tmp"))
+
+
+def test_what_was_compared_with_another_version_than_the_serving_one_is_not_published(
+    store: VersionStore, tmp_path: Path
+) -> None:
+    """Somebody uploads weights between the comparison and the publishing."""
+    path, digest = _file(tmp_path, b"compared with shipped")
+    card = _card(store, digest)
+    uploaded = _publish(store, b"uploaded meanwhile")
+    with pytest.raises(ConflictError, match=f"{uploaded.id} serves by now"):
+        store.publish(card, path, compared=True)
+    assert store.list("unet") == [uploaded]
+    assert store.serving("unet") == uploaded.id
+    again = store.publish(replace(card, parent=uploaded.id), path, compared=True)
+    assert store.serving("unet") == again.id
+    store.rollback("unet", SHIPPED, "ann")
+    other, digest = _file(tmp_path, b"compared with shipped again")
+    assert store.publish(_card(store, digest), other, compared=True).parent == SHIPPED
 
 
 def test_figures_that_json_cannot_hold_are_refused_before_anything_serves(store: VersionStore) -> None:

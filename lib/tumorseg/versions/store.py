@@ -22,7 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
-from tumorseg.errors import InputError, NotFoundError
+from tumorseg.errors import ConflictError, InputError, NotFoundError
 from tumorseg.versions.adopted import is_published, known_cards
 from tumorseg.versions.cards import last_number, make_id, number_of, read_cards, require_digest, write_card
 from tumorseg.versions.files import CARDS, alone, holds, keep_weights, weights_file
@@ -119,12 +119,13 @@ class VersionStore:
             raise InputError(f"{model} uses the weights that come with it: there is nothing before them")
         return self.get(model, serving).parent or SHIPPED
 
-    def publish(self, card: VersionCard, file: Path) -> VersionCard:
+    def publish(self, card: VersionCard, file: Path, *, compared: bool = False) -> VersionCard:
         """Keep a copy of the weights and serve them from now on.
 
         Args:
             card: with status ``published`` and the digest of the file.
             file: safetensors.
+            compared: whether it may serve because it was compared with its parent, which must then serve still.
 
         Returns:
             The card as it is kept: with a later id where another version came in between; the card that is there
@@ -132,11 +133,14 @@ class VersionStore:
 
         Raises:
             InputError: the file is not what the card says, the card is no published one, or the pointer is damaged.
+            ConflictError: another version serves by now than the one that it was compared with.
         """
         if not is_published(card):
             raise InputError(f"expected a card that says published, got {card.status!r}: keep it with refuse()")
         with self._changing(card.model) as folder:
             pointer = read_pointer(folder)
+            if compared and (serving := self.serving(card.model)) != (card.parent or SHIPPED):
+                raise ConflictError(f"compared with {card.parent}, but {serving} serves by now: compare with that")
             keep_weights(folder, file, require_digest(card.sha256))
             kept = _cut_off(folder, pointer, card) or self._write(folder, card)
             write_pointer(folder, pointer.moved(kept.id, kept.sha256, card.made_by, "publish"))
