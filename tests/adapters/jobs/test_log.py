@@ -18,6 +18,14 @@ def test_every_line_has_its_time(tmp_path: Path) -> None:
     assert read(tmp_path / "none.txt") == []
 
 
+@pytest.mark.parametrize("last", [0, 1, 7, 300, 5000, 6000])
+def test_the_last_lines_of_a_long_log(tmp_path: Path, last: int) -> None:
+    lines = [f"{number} " + "x" * (number % 90) for number in range(5000)]
+    for end in ("\n", ""):
+        (tmp_path / "log.txt").write_text("\n".join(lines) + end)
+        assert read(tmp_path / "log.txt", last) == lines[max(5000 - last, 0) :]
+
+
 def test_it_stays_small_and_keeps_its_beginning_and_end(tmp_path: Path) -> None:
     log = Log(tmp_path / "log.txt", limit=10_000)
     for number in range(2000):

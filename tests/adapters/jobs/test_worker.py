@@ -9,13 +9,20 @@ from tests.adapters.jobs.bench import wait_for
 from tests.serving import config_for
 from tumorseg.adapters.jobs.runner import JobRunner
 from tumorseg.adapters.jobs.types import ENDED, Job, JobState
-from tumorseg.adapters.jobs.worker import KINDS
+from tumorseg.adapters.jobs.worker import HUSHED, KINDS
 from tumorseg.registry import resolve
 
 
 def test_every_kind_has_its_work() -> None:
     for kind in KINDS:
         assert callable(resolve(KINDS, "kind of job", kind))
+
+
+def test_what_the_servers_log_hushes_a_jobs_log_does_too() -> None:
+    """Their messages quote names of patients."""
+    from tumorseg.server import logs
+
+    assert set(HUSHED) == set(logs._HUSHED)
 
 
 def test_a_process_of_the_product_does_its_work_with_a_sites_own_model(tmp_path: Path) -> None:

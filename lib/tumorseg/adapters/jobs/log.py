@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
 #: Bytes. The beginning says what was asked for, the end what went wrong; the middle is what can go.
 LIMIT = 4 << 20
 _LONGEST_LINE = 8192  # characters
+_BLOCK = 16 << 10  # bytes
 _DROPPED = "... lines were dropped here, so that this log stays small ..."
 #: Name and password in an address; studies may lie behind one, and libraries quote it.
 _SECRET = re.compile(r"//[^/@\s'\"]+@")
@@ -76,10 +78,24 @@ class Log:
 def read(path: Path, last: int | None = None) -> list[str]:
     """Return the lines of a log, of which ``last`` ones where that is given; none where there is no log yet."""
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        with path.open("rb") as file:
+            data = file.read() if last is None else _tail(file, last)
     except FileNotFoundError:
         return []
+    lines = data.decode("utf-8", "replace").splitlines()
     return lines if last is None else lines[max(len(lines) - last, 0) :]
+
+
+def _tail(file: IO[bytes], lines: int) -> bytes:
+    """Return the end of a file with at least so many lines, where it has them: viewers ask for a few, often."""
+    size = file.seek(0, os.SEEK_END)
+    span = min(size, _BLOCK)
+    while True:
+        file.seek(size - span)
+        data = file.read(span)
+        if span == size or data.count(b"\n") > lines:
+            return data
+        span = min(size, 4 * span)
 
 
 class LineWriter(io.TextIOBase):

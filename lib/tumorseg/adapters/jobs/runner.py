@@ -211,9 +211,11 @@ class JobRunner:
         descriptor = os.open(self.store.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except OSError as error:
             os.close(descriptor)
-            return False
+            if isinstance(error, BlockingIOError):
+                return False
+            raise  # a file system without locks
         self._lock = descriptor
         return True
 

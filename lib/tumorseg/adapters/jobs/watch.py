@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -50,17 +51,23 @@ class Watch:
     def _run(self) -> None:
         orphaned_at: float | None = None
         while not self._over.wait(TICK_S):
-            try:
-                self._reporter.flush()
-            except OSError as error:
-                self._reporter.line(f"cannot write the progress: {error}")
-            self._log.trim()
+            # Nothing may end this thread, lack of memory neither: who else would notice that the server is gone?
+            with suppress(Exception):
+                self._log.trim()
+                self._write()
             if orphaned_at is None and os.getppid() != self._server:
                 orphaned_at = time.monotonic()
-                self._reporter.line("the server is gone: stopping, the next one goes on")
                 self._reporter.stop()
+                with suppress(Exception):
+                    self._reporter.line("the server is gone: stopping, the next one goes on")
             if orphaned_at is not None and time.monotonic() - orphaned_at > GRACE_S:
                 self._leave()
+
+    def _write(self) -> None:
+        try:
+            self._reporter.flush()
+        except OSError as error:
+            self._reporter.line(f"cannot write the progress: {error}")
 
     def _leave(self) -> None:
         """End this process and its children in the middle of whatever they do."""

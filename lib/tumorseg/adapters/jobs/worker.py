@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 #: Kind of job -> the work.
 KINDS = {"train": "tumorseg.adapters.learning.train:run", "score": "tumorseg.adapters.learning.score:run"}
 
+#: Libraries whose messages quote what stands in files, as in the server's log.
+HUSHED = ("pydicom", "highdicom", "py.warnings", "dicomweb_client", "nibabel", "PIL", "urllib3")
+
 
 def main(arguments: Sequence[str], kinds: Mapping[str, str] = KINDS) -> int:
     """Do the job of a folder, with the orders that come through standard input.
@@ -84,6 +87,8 @@ def _listen(reporter: Reporter, config: AppConfig) -> tuple[LineWriter, LineWrit
     handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("tumorseg").setLevel(config.log_level.upper())
+    for name in HUSHED:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     logging.captureWarnings(True)
     return out, err
 
