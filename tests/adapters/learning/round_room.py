@@ -32,12 +32,19 @@ class Room:
     Args:
         root: empty folder.
         names: of the studies.
+        shape: ``(K, J, I)`` of the studies.
         conf: settings.
     """
 
-    def __init__(self, root: Path, names: Sequence[str] = tiny.PATIENTS, **conf: Any) -> None:
+    def __init__(
+        self,
+        root: Path,
+        names: Sequence[str] = tiny.PATIENTS,
+        shape: tuple[int, int, int] = tiny.SHAPE,
+        **conf: Any,
+    ) -> None:
         self.root = root
-        self.studies = tiny.write_studies(root / "studies", names)
+        self.studies = tiny.write_studies(root / "studies", names, shape=shape)
         given = {"models": "tiny,untrained", "extra_models": tiny.EXTRA_MODELS, "device": "cpu", "train_threads": "1"}
         given |= {"state": root / "state", "cache": root / "cache", **conf}
         self.config = AppConfig.parse(root / "studies", given, environ={})

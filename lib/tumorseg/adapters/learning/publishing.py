@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from tumorseg.errors import NotFoundError
+from tumorseg.errors import ConflictError, NotFoundError
 from tumorseg.labels.records import now
 from tumorseg.registry import resolve
 from tumorseg.versions.pointer import read_pointer
@@ -89,23 +89,29 @@ class Publishing:
             measurements: measures both.
             say: takes lines for people.
         """
+        while True:
+            card = self._compared(snapshot, candidate, measurements)
+            try:
+                if card.status == "published":
+                    return self.store.publish(card, candidate, compared=True)
+                if self.store.serving(card.model) == card.parent:
+                    return self.store.refuse(card)
+            except ConflictError:
+                pass
+            say(f"{self.store.serving(card.model)} serves by now and not {card.parent}: comparing with that")
+
+    def _compared(self, snapshot: Snapshot, candidate: Path, measurements: Measurements) -> VersionCard:
+        """Compare a candidate with what serves now; nothing is kept yet."""
         from tumorseg.training.challenge import decide
 
-        model, sha256 = self._job.model, _digest(candidate)
-        cases = snapshot.of("validation")
-        while True:
-            parent, start = self.store.serving(model), self.start()
-            file = self.store.current(model)
-            # Named by content: the weights of one version are measured once.
-            old = {} if start is None else measurements.by_patient(_digest(start), lambda: self._built(file), cases)  # noqa: B023
-            new = measurements.by_patient(sha256, lambda: self._built(candidate), cases)
-            verdict = decide(old, new, settled=self._settled(cases), margin=self._config.train_margin)
-            if self.store.serving(model) != parent:
-                say(f"{self.store.serving(model)} serves by now: comparing with that")
-                continue
-            figures = _figures(verdict, old, new)
-            card = self._card(snapshot, sha256, parent, verdict.publish, verdict.why, figures)
-            return self.store.publish(card, candidate) if verdict.publish else self.store.refuse(card)
+        sha256, cases = _digest(candidate), snapshot.of("validation")
+        parent, start = self.store.serving(self._job.model), self.start()
+        own = self.store.current(self._job.model)
+        # Named by content: the weights of one version are measured once.
+        old = {} if start is None else measurements.by_patient(_digest(start), lambda: self._built(own), cases)
+        new = measurements.by_patient(sha256, lambda: self._built(candidate), cases)
+        verdict = decide(old, new, settled=self._settled(cases), margin=self._config.train_margin)
+        return self._card(snapshot, sha256, parent, verdict.publish, verdict.why, _figures(verdict, old, new))
 
     def _built(self, weights: Path | None) -> Model:
         """Make the model as the server does."""
