@@ -1,7 +1,7 @@
 "use strict";
 // Small line charts as SVG, without a library: points in their order, each with an interval where there is one.
 
-const SIZE = { width: 360, height: 190, left: 44, right: 12, top: 10, bottom: 34 };
+const SIZE = { width: 360, height: 200, left: 44, right: 12, top: 10, bottom: 44 };
 const MOST_LABELS = 6;
 
 /** Make an SVG element. */
@@ -31,9 +31,9 @@ function scale(values, floor, ceiling) {
  * Draw a chart.
  *
  * points: [{ name, value, low, high, refused, tip }]; those without a value are left out.
- * form: value -> text. floor and ceiling: what a value cannot pass.
+ * along: what the points' names are. form: value -> text. ceiling: what no value passes; none is below 0.
  */
-function chart(title, points, form, floor = 0, ceiling = Infinity) {
+function chart(title, along, points, form, ceiling = Infinity) {
   const known = points.filter((point) => point.value !== null && point.value !== undefined);
   const caption = document.createElement("figcaption");
   caption.textContent = title;
@@ -46,7 +46,7 @@ function chart(title, points, form, floor = 0, ceiling = Infinity) {
     figure.append(none);
     return figure;
   }
-  const axis = scale(known.flatMap((point) => [point.value, point.low ?? point.value, point.high ?? point.value]), floor, ceiling);
+  const axis = scale(known.flatMap((point) => [point.value, point.low ?? point.value, point.high ?? point.value]), 0, ceiling);
   const inner = { width: SIZE.width - SIZE.left - SIZE.right, height: SIZE.height - SIZE.top - SIZE.bottom };
   const x = (index) => SIZE.left + (known.length === 1 ? 0.5 : index / (known.length - 1)) * (inner.width - 24) + 12;
   const y = (value) => SIZE.top + (1 - (value - axis.low) / (axis.high - axis.low || 1)) * inner.height;
@@ -60,6 +60,7 @@ function chart(title, points, form, floor = 0, ceiling = Infinity) {
   picture.append(draw("polyline", { class: "line", points: line.map(([point, index]) => `${x(index)},${y(point.value)}`).join(" ") }));
   const every = Math.ceil(known.length / MOST_LABELS);
   known.forEach((point, index) => picture.append(mark(point, x(index), y), ...under(point, x(index), index % every === 0)));
+  picture.append(draw("text", { x: SIZE.left + inner.width / 2, y: SIZE.height - 4, "text-anchor": "middle" }, along));
   figure.append(picture);
   return figure;
 }
@@ -77,5 +78,5 @@ function mark(point, x, y) {
 
 function under(point, x, shown) {
   if (!shown) return [];
-  return [draw("text", { x, y: SIZE.height - 14, "text-anchor": "middle" }, point.name)];
+  return [draw("text", { x, y: SIZE.height - 22, "text-anchor": "middle" }, point.name)];
 }

@@ -13,6 +13,7 @@ const percent = (value) => `${Math.round(100 * value)} %`;
 const dice = (value) => value.toFixed(3);
 const minutes = (seconds) => (seconds < 60 ? `${Math.round(seconds)} s` : `${(seconds / 60).toFixed(1)} min`);
 const or = (value, form) => (value === null || value === undefined ? "–" : form(value));
+const plain = (value) => String(Math.round(10 * value) / 10);
 const short = (id) => id.split("-")[0];
 
 /** Put elements somewhere, unless what they are drawn from is as it was. */
@@ -55,7 +56,7 @@ function showAll(said) {
 }
 
 function tiles(cases) {
-  const scored = cases.scored === null ? "–" : `${cases.scored} of ${cases.left}`;
+  const scored = cases.scored === null || !cases.left ? "–" : `${cases.scored} of ${cases.left}`;
   const upTo = cases.train_after ? `${cases.new_labels} of ${cases.train_after}` : `${cases.new_labels}`;
   const said = [["Images", cases.images], ["Labelled", cases.labelled], ["Left", cases.left], ["Scored of those left", scored],
     [cases.train_after ? "New labels until the next training" : "New labels since the last training", upTo]];
@@ -110,12 +111,14 @@ function charts(rounds, models) {
     const tip = `${round.model} ${round.id || round.version}: ${or(value, form)}, ${round.cases} cases`;
     return { name, value, tip, ...more };
   };
+  const agreement = (round) => point(round, round.dice, dice, { low: round.low, high: round.high });
+  const by = "version that proposed";
   return [
     ...models.filter((model) => model.measurements.length).map(curve),
-    chart("Proposal and final label agree (Dice)", rows.map((round) => point(round, round.dice, dice, { low: round.low, high: round.high })), dice, 0, 1),
-    chart("Time per case (median)", rows.map((round) => point(round, round.seconds, minutes)), minutes),
-    chart("Accepted as they were", rows.map((round) => point(round, round.unchanged, percent)), percent, 0, 1),
-    chart("Contour drawn anew (median, pixels)", rows.map((round) => point(round, round.path, Math.round)), (value) => String(Math.round(value))),
+    chart("Proposals agree with final labels (Dice)", by, rows.map(agreement), dice, 1),
+    chart("Minutes per case (median)", by, rows.map((round) => point(round, round.seconds && round.seconds / 60, plain)), plain),
+    chart("Accepted as they were", by, rows.map((round) => point(round, round.unchanged, percent)), percent, 1),
+    chart("Contour drawn anew (median, pixels)", by, rows.map((round) => point(round, round.path, plain)), plain),
   ];
 }
 
@@ -130,7 +133,7 @@ function curve(model) {
     refused: version.status === "refused",
     tip: `${version.id}, ${version.status}: Dice ${dice(version.dice)} with ${or(version.labelled_cases, String)} labelled cases`,
   }));
-  return chart(`${model.model}: Dice on validation patients, by labelled cases`, points, dice, 0, 1);
+  return chart(`${model.model}: Dice on validation patients`, "labelled cases", points, dice, 1);
 }
 
 function table(columns, rows) {
@@ -161,7 +164,7 @@ function versions(model) {
     return difference === null || difference === undefined ? "–" : `${signed(difference)}${low === null ? "" : ` (${signed(low)} … ${signed(high)})`}`;
   };
   const columns = [
-    { name: "Version", of: (version) => version.id },
+    { name: "Version", of: (version) => make("span", { className: "id", text: version.id }) },
     { name: "Made", of: (version) => made(version) || "comes with tumorseg" },
     { name: "State", of: (version) => make("span", { className: version.status, text: version.serves ? "serves" : `${version.status}, ${version.how}` }) },
     { name: "Labels", number: true, of: (version) => or(version.labelled_cases, String) },
