@@ -96,3 +96,12 @@ def test_a_client_without_a_name_and_one_with_a_strange_one(client: TestClient) 
         ).status_code
         == 422
     )
+
+
+def test_the_answer_says_by_what_a_case_was_chosen(client: TestClient) -> None:
+    """No model of this server can be asked for scores: by lot, and the answer says so."""
+    given = ask(client, "ann", "entropy").json()
+    assert given["id"] in CASES
+    assert given["score"] is None
+    assert given["scoring"] == {}
+    assert {"name", "checksum", "strategy"} <= set(given)
