@@ -73,3 +73,45 @@ def test_voxels_that_are_not_finite_are_refused():
     image = volume(Grid((1, 8, 8), np.eye(4)))
     with pytest.raises(InputError, match="192 voxels are not finite"):
         preprocess(replace(image, voxels=np.full(image.voxels.shape, np.nan)))
+
+
+def drawn(grid):
+    """A mask without any symmetry, well inside of the picture."""
+    k, j, i = np.indices(grid.shape)
+    return (k + 2 * j + 3 * i) % 7 < 3
+
+
+@pytest.mark.parametrize(("permutation", "signs"), AXIS_ALIGNED)
+def test_a_mask_goes_where_its_image_goes_and_comes_back_voxel_for_voxel(permutation, signs):
+    grid = axis_aligned(permutation, signs, (6, 40, 48), (1.0, 1.0, 1.0))
+    mask = drawn(grid)
+    image = replace(volume(grid), voxels=np.stack([mask * 200 + 50] * 3).astype(np.uint8))
+    prepared = prepare(image, CHANNELS, 16)
+    cut = prepared.cut(mask)
+    assert cut.shape == prepared.slices.shape[1:]
+    assert np.array_equal(prepared.slices[0] > prepared.slices[0].mean(), cut > 0), "the mask lies on what it marks"
+    assert np.array_equal(prepared.restore(prepared.uncut(cut)) > 0, mask)
+
+
+@pytest.mark.parametrize("pixel_mm", [0.45, 2.0])
+@pytest.mark.parametrize("axes", [(0, 1, 2), (2, 0, 1)])
+def test_a_mask_that_is_resampled_comes_back_nearly_as_it_was(pixel_mm, axes):
+    steps = [pixel_mm, pixel_mm, 5.0]
+    direction = np.eye(3)[:, list(axes)]
+    shape = [0, 0, 0]
+    for axis, size in zip(axes, (80, 96, 4), strict=True):
+        shape[2 - list(axes).index(axis)] = size
+    grid = Grid(tuple(shape), affine_from_parts([0, 0, 0], direction, [steps[axis] for axis in axes]))
+    where = grid.points(np.argwhere(np.ones(grid.shape))[:, ::-1])
+    middle = (where.min(axis=0) + where.max(axis=0)) / 2
+    mask = (np.linalg.norm((where - middle)[:, :2], axis=1) < 14 * pixel_mm).reshape(grid.shape)
+    prepared = prepare(volume(grid), CHANNELS, 16)
+    assert not prepared.working.same_as(prepared.turn.grid(grid))
+    again = prepared.restore(prepared.uncut(prepared.cut(mask))) >= 0.5
+    assert 2 * (again & mask).sum() / (again.sum() + mask.sum()) > 0.95
+
+
+def test_a_mask_of_another_shape_is_refused():
+    grid = Grid((2, 40, 48), np.eye(4))
+    with pytest.raises(InputError, match="expected a mask"):
+        prepare(volume(grid), CHANNELS, 16).cut(np.zeros((2, 48, 40)))

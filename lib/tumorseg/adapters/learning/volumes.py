@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tumorseg.adapters.learning.cases import place_of
+from tumorseg.adapters.grids import ImagePlace
 from tumorseg.adapters.learning.masks import marked
 from tumorseg.errors import InputError
 
@@ -65,7 +65,7 @@ class CaseReader:
         """
         image, grid = self.source.read(case.image, self.spec.channels)
         version = self.history.version(case.label)
-        place = place_of(self.source, case.image)
+        place = ImagePlace(grid, image.placed and image.spacing_known)
         mask = marked(self.history.path(version), version.info, place, dict(self.spec.labels), self.model)
         return LabelledStudy(image, grid, mask)
 
