@@ -225,7 +225,10 @@ def test_weights_that_are_gone_are_said(config: AppConfig, state: dict[str, torc
         answer = client.post("/infer/unet", params={"image": "case"})
         assert answer.status_code == 422
         assert "are gone" in answer.text
+        assert "send new ones" in answer.text
         assert str(tmp_path) not in answer.text
+        assert _send(client, save(state)).status_code == 200
+        assert _version(client)
 
 
 def test_a_rollback_gives_the_old_answers_back_bit_for_bit(client: TestClient, state: dict[str, torch.Tensor]) -> None:

@@ -67,7 +67,7 @@ class WeightsDesk:
         self._served(model)
         with self._alone():
             safe = as_safetensors(file)
-            expected = self._versions.current(model) or _shipped(model)
+            expected = self._like(model)
             if expected is not None:
                 require_same_shapes(model, shapes_of(safe), shapes_of(expected))
             _require_finite(safe)
@@ -118,6 +118,13 @@ class WeightsDesk:
             yield
         finally:
             self._changing.release()
+
+    def _like(self, model: str) -> Path | None:
+        """Return weights of the model's network; None where there are none, or they are gone: then new ones help."""
+        try:
+            return self._versions.current(model) or _shipped(model)
+        except InputError:
+            return _shipped(model)
 
     def _card(self, model: str, file: Path, who: str) -> VersionCard:
         """Say what is known of weights that somebody sent."""
