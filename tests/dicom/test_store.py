@@ -211,6 +211,8 @@ def test_a_pacs_answers_as_the_folder_does(root: Path, tmp_path: Path) -> None:
         store = open_store(address, tmp_path / "cache")
         assert isinstance(store, RemoteStore)
         assert isinstance(store, DicomStore)
+        assert set(store.states()) == set(local.states()) == {s.series_uid for s in local.series()}
+        assert not list((tmp_path / "cache").rglob("*.dcm"))  # to tell whether something has changed fetches nothing
         assert {s.study_uid for s in store.studies()} == {STUDY}
         assert {(s.series_uid, s.description, s.patient_name, s.n_instances) for s in store.series(STUDY)} == {
             (s.series_uid, s.description, s.patient_name, s.n_instances) for s in local.series(STUDY)

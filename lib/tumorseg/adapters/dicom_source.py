@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tumorseg.adapters.files import digest, fingerprint, states_of
+from tumorseg.adapters.files import fingerprint
 from tumorseg.adapters.sources import ImageEntry
 from tumorseg.errors import InputError
 from tumorseg.io.disk_cache import DiskCache
+from tumorseg.io.files import digest
 
 if TYPE_CHECKING:
     from tumorseg.config import AppConfig
@@ -37,6 +38,8 @@ class DicomSource:
     def __init__(self, store: DicomStore, cache: Path, cache_mb: int) -> None:
         self.store = store
         self._reading = threading.BoundedSemaphore(READ_AT_ONCE)
+        #: What the store said of its series, and what follows of images.
+        self._states: tuple[object, dict[str, str]] = (None, {})
         #: The series that were converted for viewers that want one file.
         self.images = DiskCache(cache / "images", cache_mb << 20)
 
@@ -95,19 +98,23 @@ class DicomSource:
             return read_displayed(read_headers(files), image_id, channels=channels)
 
     def states(self, image_ids: Sequence[str]) -> dict[str, str]:
-        """Look at the files of each study; of an archive at what it lists: its series and how many instances each has.
-
-        An archive's instance is never changed: what differs is another instance (PS3.3 section C.12.1).
-        """
-        if not hasattr(self.store, "cache"):
-            return states_of(image_ids, self.files)
-        listed = {series.series_uid: series for series in self.store.series()}
-        studies: dict[tuple[str, str], list[tuple[str, int]]] = {}
-        for series in listed.values():
-            held = studies.setdefault((series.study_uid, series.modality), [])
-            held.append((series.series_uid, series.n_instances))
-        found = [listed[image] for image in image_ids if image in listed]
-        return {one.series_uid: digest(sorted(studies[one.study_uid, one.modality])) for one in found}
+        """Return the state of the image's study: of all series of its modality, which serve as channels."""
+        states = self.store.states()
+        if self._states[0] is not states:
+            studies: dict[tuple[str, str], list[str]] = {}
+            for series in self.store.series():
+                studies.setdefault((series.study_uid, series.modality), []).append(series.series_uid)
+            self._states = (
+                states,
+                {
+                    uid: state
+                    for uids in studies.values()
+                    for state in [digest([(uid, states.get(uid)) for uid in sorted(uids)])]
+                    for uid in uids
+                },
+            )
+        known = self._states[1]
+        return {image: known[image] for image in image_ids if image in known}
 
     def local_file(self, image_id: str) -> Path:
         """Return the series as one NRRD on the grid of its slices, written to the cache on the first call."""

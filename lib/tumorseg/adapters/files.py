@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tumorseg.errors import InputError, NotFoundError
-from tumorseg.io.files import write_atomically
+from tumorseg.io.files import digest, write_atomically
 
 
 def fill_atomically(path: Path, fill: Callable[[Path], object]) -> None:
@@ -55,11 +54,6 @@ def fingerprint(files: tuple[Path, ...]) -> tuple[tuple[str, int, int], ...]:
     except FileNotFoundError:
         raise NotFoundError("the image was there, but its files are gone") from None
     return tuple((str(path), state.st_mtime_ns, state.st_size) for path, state in states)
-
-
-def digest(value: object) -> str:
-    """Return 16 hex digits that stand for a value by what it prints as."""
-    return hashlib.sha256(repr(value).encode()).hexdigest()[:16]
 
 
 def states_of(names: Iterable[str], files: Callable[[str], tuple[Path, ...]]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 from pathlib import Path
@@ -47,3 +48,8 @@ def write_atomically(path: str | Path, data: bytes) -> Path:
         temporary.unlink(missing_ok=True)
         raise
     return path
+
+
+def digest(value: object) -> str:
+    """Return 16 hex digits that stand for a value by what it prints as."""
+    return hashlib.sha256(repr(value).encode()).hexdigest()[:16]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tumorseg.dicom.store.entries import Attributes, SeriesEntry, StudyEntry, number_of, text_of
-from tumorseg.dicom.store.index import Header
+from tumorseg.dicom.store.index import FileState, Header
 from tumorseg.dicom.store.tags import (
     INSTANCE_NUMBER,
     INSTANCE_TAGS,
@@ -28,12 +28,13 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class InstanceNode:
-    """One DICOM object; ``path`` is relative to the folder."""
+    """One DICOM object; ``path`` is relative to the folder, ``state`` tells its file from another one there."""
 
     sop_uid: str
     series_uid: str
     path: str
     attributes: Attributes
+    state: FileState
 
 
 @dataclass
@@ -63,7 +64,7 @@ def build(headers: Mapping[str, Header]) -> Catalog:
     for path in sorted(headers):
         attributes = headers[path].attributes
         if attributes is not None:
-            _add(catalog, path, attributes)
+            _add(catalog, path, attributes, headers[path].state)
     for study in catalog.values():
         for series in study.series.values():
             series.instances = dict(sorted(series.instances.items(), key=lambda item: _order(item[1].attributes)))
@@ -74,7 +75,7 @@ def build(headers: Mapping[str, Header]) -> Catalog:
     return {study.study_uid: study for study in newest}
 
 
-def _add(catalog: Catalog, path: str, attributes: Attributes) -> None:
+def _add(catalog: Catalog, path: str, attributes: Attributes, state: FileState) -> None:
     study_uid, series_uid, sop_uid = (text_of(attributes, tag) for tag in (STUDY_UID, SERIES_UID, SOP_UID))
     study = catalog.setdefault(study_uid, StudyNode(study_uid, _select(attributes, STUDY_TAGS)))
     series = study.series.setdefault(series_uid, SeriesNode(series_uid, _select(attributes, SERIES_TAGS)))
@@ -83,7 +84,7 @@ def _add(catalog: Catalog, path: str, attributes: Attributes) -> None:
         logger.warning("skipped a file: another one holds the same instance %s", sop_uid)
         return
     own = _select(attributes, INSTANCE_TAGS | {TRANSFER_SYNTAX})
-    series.instances[sop_uid] = InstanceNode(sop_uid, series_uid, path, own)
+    series.instances[sop_uid] = InstanceNode(sop_uid, series_uid, path, own, state)
 
 
 def _select(attributes: Attributes, tags: frozenset[str]) -> Attributes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -81,6 +82,13 @@ class DicomStore(Protocol):
 
     def files(self, series_uid: str) -> list[Path]:
         """Return local files of the whole series, by instance number; a remote store fetches them first."""
+        ...
+
+    def states(self) -> Mapping[str, str]:
+        """Return series -> what differs once its instances do; the same object while nothing has changed.
+
+        As of a moment ago, and nothing is fetched for it.
+        """
         ...
 
     def check(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from tumorseg.dicom.store import catalog as catalogs
@@ -13,6 +14,7 @@ from tumorseg.dicom.store.entries import Attributes, SeriesEntry, StudyEntry
 from tumorseg.dicom.store.index import FileState, Header, Index, Progress, read_header, refresh
 from tumorseg.dicom.store.query import Query, search
 from tumorseg.errors import NotFoundError
+from tumorseg.io.files import digest
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +36,7 @@ class FolderStore:
         self._lock = threading.Lock()
         self._headers: dict[str, Header] = self._index.load()
         self._catalog: Catalog | None = None
+        self._states: tuple[Catalog | None, Mapping[str, str]] = (None, {})
         self._seen, self._took = 0.0, 0.0
         with self._lock:
             self._scan(progress)
@@ -64,6 +67,21 @@ class FolderStore:
         """Return the files of a series by instance number; raise NotFoundError for an unknown one."""
         study_uid = self.find(series_uid).study_uid
         return [self.root / instance.path for instance in self.instances(study_uid, series_uid)]
+
+    def states(self) -> Mapping[str, str]:
+        """Return series -> digest of path, size and time of change of its files."""
+        self.refresh()
+        catalog = self.catalog()
+        if self._states[0] is not catalog:
+            self._states = (
+                catalog,
+                {
+                    uid: digest([(one.path, one.state) for one in series.instances.values()])
+                    for study in catalog.values()
+                    for uid, series in study.series.items()
+                },
+            )
+        return self._states[1]
 
     def check(self) -> None:
         """Look whether the folder is there and can be listed."""

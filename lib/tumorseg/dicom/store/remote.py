@@ -7,6 +7,7 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,6 +103,7 @@ class RemoteStore:
         self._threads = threading.local()
         self._listing = threading.Lock()
         self._listed: tuple[list[SeriesEntry], float | None] = ([], None)
+        self._states: tuple[float | None, Mapping[str, str]] = (None, {})
 
     @classmethod
     def open(cls, url: str, cache: Path, cache_mb: int) -> RemoteStore:
@@ -181,6 +183,18 @@ class RemoteStore:
             lambda there: {file.stem for file in there.glob("*.dcm")} == set(names),
         )
         return [folder / f"{uid}.dcm" for uid in sorted(names, key=lambda uid: (names[uid], uid))]
+
+    def states(self) -> Mapping[str, str]:
+        """Return series -> how many instances the archive lists.
+
+        One instance is never changed: what differs is another instance (PS3.3 section C.12.1).
+        """
+        self._all_series()
+        with self._listing:
+            listed, when = self._listed
+            if self._states[0] != when:
+                self._states = when, {series.series_uid: str(series.n_instances) for series in listed}
+            return self._states[1]
 
     def check(self) -> None:
         """Ask the archive for one study."""
