@@ -73,15 +73,16 @@ class Workplace:
         """Answer ``GET /info/``: what the viewers' selectors show."""
         from tumorseg import __version__
 
-        models = self.engine.models.describe()
-        labels = sorted({label for said in models.values() for label in said["labels"]})
+        models, trainers = self.engine.models.describe(), self.learning.trainers()
+        # What is to be learned has a name before there is a model that answers it.
+        labels = sorted({label for said in (*models.values(), *trainers.values()) for label in said["labels"]})
         return {
             "name": APP_NAME,
             "description": APP_DESCRIPTION,
             "version": __version__,
             "labels": labels,
             "models": models,
-            "trainers": self.learning.trainers(),
+            "trainers": trainers,
             "strategies": {name: strategy.info() for name, strategy in self.strategies.items()},
             "scoring": self.learning.scoring.describe(),
             "train_stats": self.learning.stats(),

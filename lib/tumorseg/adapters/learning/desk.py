@@ -87,7 +87,11 @@ class LearningDesk:
         """Describe what can be trained, as ``GET /info/`` does."""
         config = train_config(self._config)
         return {
-            name: {"description": f"Learns from the final labels: {spec.description}", "config": config}
+            name: {
+                "description": f"Learns from the final labels: {spec.description}",
+                "labels": dict(spec.labels),
+                "config": config,
+            }
             for name, spec in self.specs.items()
         }
 
