@@ -6,7 +6,7 @@ import numpy as np
 
 from tumorseg.active_learning.store import Row
 from tumorseg.active_learning.table import ScoreTable
-from tumorseg.active_learning.types import BALD, ENTROPY
+from tumorseg.active_learning.types import BALD, EMBEDDING, ENTROPY
 
 ROWS = {
     "a": Row("1", {ENTROPY: 0.1}, np.array([1, 2], np.float32)),
@@ -35,6 +35,18 @@ def test_columns_and_vectors_have_nan_where_there_is_none() -> None:
     assert np.isnan(vectors[[0, 1, 4]]).all()
     assert table.vectors(np.array([-1])) is not None
     assert np.array_equal(table.vectors(np.array([0])), [[1, 2]])  # type: ignore[arg-type]
+
+
+def test_what_a_row_lacks_is_seen_also_where_others_have_it() -> None:
+    """A scoring that was stopped half way must be gone on with, not taken for a whole one."""
+    table = ScoreTable.of(ROWS)
+    assert table.lacks({ENTROPY}, np.array([0, -1]))
+    assert not table.lacks({ENTROPY}, np.array([0, 1]))
+    assert table.lacks({ENTROPY, BALD}, np.array([0, 1]))
+    assert table.lacks({ENTROPY, EMBEDDING}, np.array([0, 1]))
+    assert not table.lacks({ENTROPY, EMBEDDING}, np.array([0]))
+    assert not table.lacks({ENTROPY}, np.array([], int))
+    assert ScoreTable.of({"b": ROWS["b"]}).lacks({EMBEDDING}, np.array([0]))
 
 
 def test_an_empty_store_is_an_empty_table() -> None:

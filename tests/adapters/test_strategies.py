@@ -168,6 +168,7 @@ def test_missing_scores_are_asked_for_once_for_each_state_of_things(place: Bench
     for _ in range(3):
         place.first("clasp_pe")
         place.first("hybrid")
+        place.ask("hybrid", who="ann")  # who asks again has fewer to choose from
     assert Counter(place.asked) == {frozenset({ENTROPY, FOREGROUND}): 1, frozenset({ENTROPY, EMBEDDING}): 1}
     place.score({"a": 0.5})
     for _ in range(3):
@@ -176,6 +177,14 @@ def test_missing_scores_are_asked_for_once_for_each_state_of_things(place: Bench
     place.score(dict.fromkeys(CASES, 0.5))
     place.first("clasp_pe")
     assert Counter(place.asked)[frozenset({ENTROPY, FOREGROUND})] == 2
+
+
+def test_vectors_of_what_is_labelled_are_asked_for_where_diversity_needs_them(place: Bench) -> None:
+    place.label("a")
+    place.score(dict.fromkeys(CASES[1:], 0.5))
+    for name in ("entropy", "coreset"):
+        place.first(name)
+    assert place.asked == [frozenset({EMBEDDING})]
 
 
 def test_random_ones_ask_for_nothing(place: Bench) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from tumorseg.active_learning.types import EMBEDDING
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,6 +69,14 @@ class ScoreTable:
         vectors = self.embeddings[rows]
         vectors[rows < 0] = np.nan
         return vectors
+
+    def lacks(self, columns: Collection[str], rows: NDArray[np.intp]) -> bool:
+        """Tell whether one of the given rows is -1 or lacks one of these columns, :data:`EMBEDDING` among them."""
+        if (rows < 0).any():
+            return True
+        vectors = np.full(len(rows), np.nan) if self.embeddings is None else self.embeddings[rows, 0]
+        values = [vectors if name == EMBEDDING else self.column(name, rows) for name in columns]
+        return any(bool(np.isnan(one).any()) for one in values)
 
 
 def _stacked(rows: Sequence[Row]) -> NDArray[np.float64] | None:

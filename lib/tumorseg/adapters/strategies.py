@@ -78,11 +78,12 @@ class CaseStrategy(MonaiStrategy):  # type: ignore[misc]
         if self._strategy.name != _IN_ORDER:
             free = self._shown.others(free, who)
         done = [image for image in images if image in labelled or image in taken]
-        chosen = self._chosen(free, done, len(labelled.intersection(images)) / len(images))
+        chosen = self._chosen(free, done, len(labelled.intersection(images)), len(images))
         self._shown.show(chosen["id"], who)
         return chosen
 
-    def _chosen(self, free: list[str], done: list[str], progress: float) -> dict[str, Any]:
+    def _chosen(self, free: list[str], done: list[str], labelled: int, images: int) -> dict[str, Any]:
+        progress = labelled / images
         scored = self._pool.scored(self._strategy.needs) if self._strategy.needs else None
         rng = self._generator()
         if scored is None:
@@ -99,7 +100,7 @@ class CaseStrategy(MonaiStrategy):  # type: ignore[misc]
             if rows[index] < 0 or self._is_as_scored(scored, free[index], rows[index]):
                 break
             rows[index] = -1
-        self._ask_for_missing(scored, rows, len(free) + len(done))
+        self._ask_for_missing(scored, rows, others, images)
         return {
             "id": free[index],
             "score": self._score(scored, rows[index : index + 1]),
@@ -133,11 +134,11 @@ class CaseStrategy(MonaiStrategy):  # type: ignore[misc]
     def _is_as_scored(self, scored: Scored, image: str, row: int) -> bool:
         return self._pool.states.now(image) == scored.table.fingerprints[row]
 
-    def _ask_for_missing(self, scored: Scored, rows: NDArray[np.intp], images: int) -> None:
-        table, columns = scored.table, self._strategy.needs - {EMBEDDING}
-        lacks = (rows < 0).any() or any(name not in table.columns for name in columns & scored.available)
-        if lacks or (EMBEDDING in self._strategy.needs and table.embeddings is None):
-            self._pool.want(scored, self._strategy.needs, images)
+    def _ask_for_missing(self, scored: Scored, rows: NDArray[np.intp], others: NDArray[np.intp], images: int) -> None:
+        """Ask for what the candidates lack, and for the vectors of the labelled where diversity needs them."""
+        wanted = self._strategy.needs & scored.available
+        if scored.table.lacks(wanted, rows) or (EMBEDDING in wanted and scored.table.lacks({EMBEDDING}, others)):
+            self._pool.want(scored, wanted, images)
 
     def _score(self, scored: Scored, row: NDArray[np.intp]) -> float | None:
         """Return the number that the case was chosen by, where that is one number."""

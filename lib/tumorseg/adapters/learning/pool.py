@@ -110,7 +110,6 @@ class ScorePool:
     def want(self, scored: Scored, columns: frozenset[str], images: int) -> None:
         """Ask for columns that are missing, once for each state of things: an image may never get any."""
         asked = (scored.model, scored.version, scored.stamp, images)
-        columns &= scored.available
         if self.want_scores is None or not columns or self._asked.get(columns) == asked:
             return
         self._asked[columns] = asked
