@@ -230,8 +230,8 @@ def test_a_save_does_not_fail_where_its_effort_cannot_be_kept(
     database = client.app.state.workplace.datastore.labels.history.database  # type: ignore[attr-defined]
     with database.transaction() as connection:
         connection.execute("DROP TABLE IF EXISTS efforts")
-    save(client, TUMOUR)
+    uid = save(client, TUMOUR)
     desk_of(client).wait(WAIT_S)
-    assert "what a label cost is not kept" in caplog.text  # the answer, for want of a folder
-    assert "finding out what a label cost failed" in caplog.text  # the row: a fault of ours, with its traceback
+    assert "the answer about one is not kept: " in caplog.text  # for want of a folder
+    assert f"what label {uid} cost is not kept\nTraceback" in caplog.text  # a fault of ours
     assert client.get("/datastore/label", params={"label": "one", "tag": "final"}).status_code == 200

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tumorseg.errors import TumorSegError
@@ -93,8 +94,8 @@ class EffortDesk:
         mask, said, given = result.mask, result.params, self._clock()
         if mask is not None:
             model, version = str(said.get("model", "")), str(said.get("version", ""))
-            keep = self._proposals.keep
-            self._later(lambda: keep(image, holder, mask, model, version, given), mask.voxels.nbytes)
+            work = partial(self._proposals.keep, image, holder, mask, model, version, given)
+            self._later(f"the answer about {image}", work, mask.voxels.nbytes)
 
     def saved(self, version: LabelVersion, holder: str, *, anyone: bool = False) -> None:
         """Note a final label; before its lease is ended.
@@ -108,7 +109,7 @@ class EffortDesk:
         since = self._since(version.image, holder, anyone)
         seconds = None if since is None or not 0 <= now - since <= LONGEST_S else now - since
         begun = Effort(version.uid, version.image, version.author, now, seconds)
-        self._later(lambda: self._record(version, holder, anyone, begun))
+        self._later(f"what label {version.uid} cost", partial(self._record, version, holder, anyone, begun))
 
     def wait(self, seconds: float) -> None:
         """Wait until every note so far is dealt with; TimeoutError where that takes longer."""
@@ -136,27 +137,27 @@ class EffortDesk:
                 known = lease.since if lease is not None and (anyone or lease.holder == holder) else None
         return known
 
-    def _later(self, work: Callable[[], Any], nbytes: int = 0) -> None:
+    def _later(self, what: str, work: Callable[[], Any], nbytes: int = 0) -> None:
         """Do something in the thread, unless too much waits for it already."""
         with self._lock:
             full = self._notes >= _MOST_NOTES or (self._notes > 0 and self._bytes + nbytes > _MOST_BYTES)
             if not full:
                 self._notes, self._bytes = self._notes + 1, self._bytes + nbytes
         if full:
-            logger.warning("too much waits to be compared: the effort of one label, or an answer, is not kept")
+            logger.warning("%s is not kept: too much waits to be compared", what)
             return
         try:
-            self._thread.submit(self._do, work, nbytes)
+            self._thread.submit(self._do, what, work, nbytes)
         except RuntimeError:  # closed
             self._dealt_with(nbytes)
 
-    def _do(self, work: Callable[[], Any], nbytes: int) -> None:
+    def _do(self, what: str, work: Callable[[], Any], nbytes: int) -> None:
         try:
             work()
         except (TumorSegError, OSError) as error:
-            logger.warning("what a label cost is not kept: %s", error)
+            logger.warning("%s is not kept: %s", what, error)
         except Exception:
-            logger.exception("finding out what a label cost failed")
+            logger.exception("%s is not kept", what)
         finally:
             self._dealt_with(nbytes)
 
