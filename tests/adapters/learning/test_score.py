@@ -15,7 +15,7 @@ import pytest
 from tests import tiny
 from tests.serving import EXTRA_MODELS, config_for
 from tumorseg.active_learning.store import ScoreStore
-from tumorseg.active_learning.types import DETECTION_MARGIN, EMBEDDING, ENTROPY, FOREGROUND, MARGIN
+from tumorseg.active_learning.types import DETECTION_MARGIN, EMBEDDING, ENTROPY, FOREGROUND, MARGIN, TTA
 from tumorseg.adapters.jobs.types import Job
 from tumorseg.adapters.learning.score import run, scores_path
 from tumorseg.adapters.models import ModelPool
@@ -24,6 +24,7 @@ from tumorseg.errors import InputError
 from tumorseg.versions.store import VersionStore
 from tumorseg.versions.types import VersionCard
 
+ONE_LOOK = frozenset({ENTROPY, MARGIN, FOREGROUND})
 STUDIES = ("a", "b", "c", "d")
 
 
@@ -90,9 +91,11 @@ def test_what_was_stored_before_a_stop_is_not_done_again(config: AppConfig) -> N
 
 
 def test_a_column_that_is_wanted_later_is_added(config: AppConfig) -> None:
-    score(config, ENTROPY)
-    score(config, MARGIN, EMBEDDING)
-    assert {frozenset(row.columns) for row in known(config).values()} == {frozenset({ENTROPY, MARGIN})}
+    assert score(config, ENTROPY).values["columns"] == sorted(ONE_LOOK)  # for the price of one
+    assert score(config, MARGIN).values["scored"] == 0
+    score(config, TTA, EMBEDDING)
+    assert {frozenset(row.columns) for row in known(config).values()} == {ONE_LOOK | {TTA}}
+    assert all(row.embedding is not None for row in known(config).values())
 
 
 def test_a_changed_image_is_scored_again_and_no_other(config: AppConfig) -> None:
@@ -181,7 +184,7 @@ def test_a_model_that_cannot_be_asked_says_so_and_ends_well(config: AppConfig) -
 def test_a_column_that_the_model_does_not_give_is_left_out(config: AppConfig) -> None:
     notes = score(config, ENTROPY, DETECTION_MARGIN)
     assert "tiny gives no detection_margin" in " ".join(notes.lines)
-    assert notes.values["columns"] == [ENTROPY]
+    assert notes.values["columns"] == sorted(ONE_LOOK)
 
 
 def test_a_detector_is_asked_for_its_findings(config: AppConfig) -> None:

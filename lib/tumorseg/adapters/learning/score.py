@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from tumorseg.config import AppConfig
     from tumorseg.models.base import Model
 
+_ONE_LOOK = PLAIN_COLUMNS - {EMBEDDING}
+
 
 def scores_path(state: Path) -> Path:
     """Return where the scores lie within a server's state folder."""
@@ -96,7 +98,11 @@ class _Pass:
         unable = wanted - scorer.columns
         if unable:
             self.reporter.line(f"{self.name} gives no {', '.join(sorted(unable))}: left out")
-        return (wanted & scorer.columns) if wanted else (PLAIN_COLUMNS & scorer.columns) or scorer.columns
+        if not wanted:
+            return (PLAIN_COLUMNS & scorer.columns) or scorer.columns
+        # All that one look gives costs no more than one column of it.
+        more = _ONE_LOOK if wanted & _ONE_LOOK else frozenset()
+        return (wanted | more) & scorer.columns
 
     def _images(self) -> dict[str, bool]:
         """Return image -> whether it has a label, those without one first."""
