@@ -249,6 +249,8 @@ def test_a_training_that_was_killed_goes_on_with_the_labels_it_began_with(room: 
     (card,) = room.versions.list("tiny")
     assert state.result["version"] == card.id
     assert {case.image for case in card.cases} == set(EARLY)
+    begun = [line for line in room.log(job).splitlines() if "epoch 2 of 6 begins, the best validation Dice" in line]
+    assert len(begun) == 1, "what was trained is not trained again"
     snapshot = read_snapshot(room.jobs.path(job.id))
     assert snapshot is not None
     assert card.cases == snapshot.cases

@@ -78,6 +78,7 @@ class Training:
         self._job, self._config, self._reporter, self._reader = job, config, reporter, reader
         self._spec: SlicewiseSpec = reader.spec
         self._publishing = Publishing(config, job, reader.spec)
+        self._epoch = 1
 
     def run(self) -> None:
         """Do what is left to be done."""
@@ -159,6 +160,10 @@ class Training:
 
     def _report(self, part: float, epoch: int, epochs: int, metric: float | None) -> None:
         self._reporter.progress(BEGIN + (END - BEGIN) * part, epoch=epoch, epochs=epochs, metric=metric)
+        if epoch > self._epoch:
+            best = "" if metric is None else f", the best validation Dice so far is {metric:.3f}"
+            self._reporter.line(f"epoch {epoch} of {epochs} begins{best}")
+            self._epoch = epoch
 
     def _ticks(self, begin: float, end: float, count: int) -> Callable[[], None]:
         """Return what is called before each of ``count`` images: it says how far that is, and stops where asked to."""
