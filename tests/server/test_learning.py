@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from tests import tiny
 from tests.dicom.phantoms import GRIDS, sample, write_nifti
 from tests.serving import config_for, in_process
+from tumorseg.active_learning.store import ScoreStore
+from tumorseg.adapters.learning.score import scores_path
 
 CASES = ("a", "b", "c")
 
@@ -105,3 +108,19 @@ def test_the_answer_says_by_what_a_case_was_chosen(client: TestClient) -> None:
     assert given["score"] is None
     assert given["scoring"] == {}
     assert {"name", "checksum", "strategy"} <= set(given)
+
+
+def test_two_who_ask_at_once_for_the_best_case_are_given_the_two_best(tmp_path: Path) -> None:
+    tiny.write_studies(tmp_path / "studies", CASES)
+    served = {"models": "tiny", "extra_models": tiny.EXTRA_MODELS, "device": "cpu"}
+    with in_process(config_for(tmp_path / "studies", tmp_path, labels=tmp_path / "labels", **served)) as client:
+        place = client.app.state.workplace  # type: ignore[attr-defined]
+        version, store = place.engine.models.get("tiny").version, ScoreStore(scores_path(place.config.state))
+        for image, state in place.source.states(CASES).items():
+            worth = {"a": 0.1, "b": 0.8, "c": 0.9}[image]
+            store.put("tiny", version, image, state, {"entropy": worth}, None)
+        with ThreadPoolExecutor(2) as pool:
+            given = list(pool.map(lambda who: ask(client, who, "entropy").json(), ("ann", "bob")))
+        assert sorted(one["score"] for one in given) == [0.8, 0.9]
+        assert {one["id"] for one in given} == {"b", "c"}
+        assert given[0]["scoring"]["version"] == version

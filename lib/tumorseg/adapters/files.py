@@ -57,11 +57,15 @@ def fingerprint(files: tuple[Path, ...]) -> tuple[tuple[str, int, int], ...]:
 
 
 def states_of(names: Iterable[str], files: Callable[[str], tuple[Path, ...]]) -> dict[str, str]:
-    """Return name -> digest of the fingerprint of its files, without those that are gone or hold no image."""
+    """Return name -> digest of how its files look, without those that are gone or hold no image.
+
+    Where they lie is no part of it: servers of one site may see the same folder under different paths.
+    """
     found = {}
     for name in names:
         try:
-            found[name] = digest(fingerprint(files(name)))
+            looks = fingerprint(files(name))
+            found[name] = digest([(os.path.basename(path), changed, size) for path, changed, size in looks])
         except (NotFoundError, InputError, OSError):
             continue
     return found

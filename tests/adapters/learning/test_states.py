@@ -40,6 +40,11 @@ def test_a_file_that_is_written_anew_has_another_state_and_no_other_does(folder:
     states.close()
 
 
+def test_servers_that_see_the_folder_under_another_path_agree(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "mounted").symlink_to(folder)
+    assert FileSource(tmp_path / "mounted").states(["a", "b"]) == FileSource(folder).states(["a", "b"])
+
+
 def test_what_changed_is_seen_by_the_next_look(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     states = ImageStates(FileSource(folder))
     before = states.current()["a"]
