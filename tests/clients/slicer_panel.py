@@ -29,7 +29,7 @@ class _Base:
         """Take what is given and forget it."""
 
 
-def _stand_in(scratch: Path) -> list[str]:
+def stand_in(scratch: Path) -> list[str]:
     """Put the parts in place that need a desktop; returns the list in which error dialogs are collected."""
     errors: list[str] = []
     for name in ("qt", "ctk"):
@@ -145,15 +145,14 @@ class _Person:
         _Person.asked += 1
 
 
-def main(folder: str, server: str, model: str, scratch: Path, *signed: str) -> dict[str, Any]:
-    """Connect, fetch the next sample, run auto-segmentation, and save the label, as a person would click it."""
-    errors = _stand_in(scratch)
+def connected(folder: str, server: str, model: str, scratch: Path, *signed: str) -> tuple[Any, Any]:
+    """Return the module and its widget, connected as after a click on the server's address."""
     sys.path.insert(0, folder)
     panel = __import__("MONAILabel")
     panel.LoginDialog = lambda **kw: _Person(*signed)
     widget = panel.MONAILabelWidget()
     widget.ui, widget.tmpdir = MagicMock(), str(scratch)
-    widget.ui.segmentationModelSelector.currentText = model
+    widget.ui.segmentationModelSelector.currentText = widget.ui.trainerBox.currentText = model
     widget.ui.configTable.rowCount = widget.ui.optionsSection.currentIndex = widget.ui.optionsName.currentIndex = 0
     widget.serverUrl = lambda: server
     widget.updateGUIFromParameterNode = lambda *args: None
@@ -161,6 +160,13 @@ def main(folder: str, server: str, model: str, scratch: Path, *signed: str) -> d
     (scratch / "panel").mkdir()
     widget.updateServerSettings = lambda: widget.logic.setServer(server)
     widget.fetchInfo()
+    return panel, widget
+
+
+def main(folder: str, server: str, model: str, scratch: Path, *signed: str) -> dict[str, Any]:
+    """Connect, fetch the next sample, run auto-segmentation, and save the label, as a person would click it."""
+    errors = stand_in(scratch)
+    panel, widget = connected(folder, server, model, scratch, *signed)
     sample = widget.logic.next_sample("first", {})
     file = scratch / str(sample["name"])
     panel.MONAILabelClient  # noqa: B018  the module found its own client

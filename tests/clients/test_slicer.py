@@ -27,7 +27,7 @@ from tests.serving import live, read_label, tumour_mask
 SCRIPT = Path(__file__).with_name("slicer_panel.py")
 
 
-def _module_folder() -> Path:
+def module_folder() -> Path:
     """Find the Slicer module that came with the wheel, or skip."""
     if importlib.util.find_spec("slicer") is None:
         pytest.skip("slicer-core is not installed (PyPI has it for Python up to 3.12)")
@@ -44,7 +44,7 @@ def _module_folder() -> Path:
 def run_module(server: str, scratch: Path, model: str = "threshold", *signed: str) -> dict[str, Any]:
     """Let the module work, signing in by a name and a password where they are given, and return what it saw."""
     scratch.mkdir()
-    command = [sys.executable, str(SCRIPT), str(_module_folder()), server, model, str(scratch), *signed]
+    command = [sys.executable, str(SCRIPT), str(module_folder()), server, model, str(scratch), *signed]
     done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     said: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
@@ -55,7 +55,7 @@ def run_module(server: str, scratch: Path, model: str = "threshold", *signed: st
 @pytest.mark.parametrize("kind", ["nifti", "dicom"])
 @pytest.mark.parametrize("name", ["oblique sagittal", "flipped slices", "anisotropic"])
 def test_the_segment_lies_on_the_tumour(name: str, kind: str, tmp_path: Path) -> None:
-    _module_folder()
+    module_folder()
     grid, studies = GRIDS[name], tmp_path / "studies"
     if kind == "nifti":
         write_nifti(studies / "case1.nii.gz", grid, sample(grid))
@@ -78,7 +78,7 @@ def test_the_segment_lies_on_the_tumour(name: str, kind: str, tmp_path: Path) ->
 @pytest.mark.parametrize(("name", "kind"), [("permuted oblique", "nifti"), ("oblique sagittal", "dicom")])
 def test_the_boxes_lie_around_the_lesions(name: str, kind: str, tmp_path: Path) -> None:
     """Slicer's module offers the model, and its boxes are ROI nodes at the lesions, with class and score."""
-    _module_folder()
+    module_folder()
     grid, studies = GRIDS[name], tmp_path / "studies"
     if kind == "nifti":
         write_nifti(studies / "case1.nii.gz", grid, lesion_image(grid))
