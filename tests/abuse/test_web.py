@@ -133,8 +133,8 @@ def test_what_is_no_plain_request_gets_one_plain_answer(request_: bytes, address
 
 
 def test_what_monai_labels_other_addresses_did_is_not_there(site: Site) -> None:
-    """Reload, batch inference to a path, scoring, logs, whole data sets, the user's own weights deleted."""
-    asked = [("GET", "/reload"), ("POST", "/reload"), ("POST", "/batch/infer/threshold"), ("POST", "/scoring/"),
+    """Reload, batch inference to a path, logs, whole data sets, the user's own weights deleted."""
+    asked = [("GET", "/reload"), ("POST", "/reload"), ("POST", "/batch/infer/threshold"),
              ("GET", "/logs/?lines=100"), ("GET", "/datastore/dataset"), ("DELETE", "/model/threshold"),
              ("POST", "/batch/infer/threshold/save"), ("PUT", "/datastore/updatelabelinfo?label=case&tag=final"),
              ("DELETE", "/datastore/?id=case"), ("DELETE", "/datastore/image?id=case"),
