@@ -197,7 +197,9 @@ def test_a_version_is_warm_before_it_is_switched_to(config: AppConfig, tmp_path:
     old = pool.get("tiny").version
     assert not pool.follow("tiny")
     card = publish(config, tiny.first_weights(tmp_path / "1.safetensors", 1))
+    assert pool.answering("tiny") == SHIPPED  # whatever the pointer says by now
     assert pool.follow("tiny")
+    assert pool.answering("tiny") == card.id
     assert served == [(old, card.sha256[:12])]
     assert pool.get("tiny").version == card.sha256[:12]
     assert not pool.follow("tiny")

@@ -215,7 +215,7 @@ class Loop:
         if card is None or (before is not None and card.id == before.id):
             self.problems.append(f"{name}: there is no new version")
             return before
-        self.say(f"  {card.id} {card.status}: {card.why}")
+        self.say(f"  {card.id} is {card.why}")
         self.expect(expected in ("", card.status), f"{name}: expected {expected}, got {card.status} ({card.why})")
         serving = self.site.versions.serving(MODEL)
         self.expect((serving == card.id) == (card.status == "published"), f"{name}: {serving} serves after {card.id}")

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 MODEL = "untrained"
 ANNOTATORS = ("ann", "bob")
 TRAINER = "rita"
-PATIENCE_S = 180.0
+PATIENCE_S = 600.0
 
 
 def until(what: str, done: Callable[[], Any], patience: float = PATIENCE_S) -> Any:

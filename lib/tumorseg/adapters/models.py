@@ -18,6 +18,7 @@ from tumorseg.errors import InputError, NotFoundError, TumorSegError
 from tumorseg.models.base import DetectionModel
 from tumorseg.registry import resolve
 from tumorseg.versions.store import VersionStore
+from tumorseg.versions.types import SHIPPED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,6 +85,28 @@ class ModelPool:
                 slot.model, slot.trouble = self.build(name, self.versions.current(name)), None
             model: Model = slot.model
             return model
+
+    def answering(self, name: str) -> str:
+        """Return the id of the version that answers here at this moment.
+
+        That is the version that the pointer names, but for the second in which a new one is made ready, and where
+        that one cannot be loaded.
+
+        Raises:
+            InputError: no model is loaded, and the pointer is damaged.
+        """
+        model, serving = self._slots[name].model, self.versions.serving(name)
+        if model is None:
+            return serving
+        if serving != SHIPPED and self.versions.get(name, serving).sha256.startswith(model.version):
+            return serving
+        card = self.versions.by_weights(name, model.version)
+        return card.id if card else SHIPPED
+
+    def loaded(self, name: str) -> str:
+        """Return what the model that answers calls its version, ``""`` while none is loaded."""
+        model = self._slots[name].model
+        return model.version if model else ""
 
     def build(self, name: str, weights: Path | None) -> Model:
         """Make a model that nobody is served by yet."""

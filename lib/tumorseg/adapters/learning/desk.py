@@ -140,11 +140,11 @@ class LearningDesk:
 
     def _versions(self, model: str, trained: object) -> dict[str, Any]:
         store = self._models.versions
-        stamp = (store.stamp(model), trained)
+        stamp = (store.stamp(model), self._models.loaded(model), trained)
         known = self._said.get(model)
         if known is None or known[0] != stamp:
             try:
-                known = (stamp, statistics.versions(store.serving(model), store.list(model)))
+                known = (stamp, statistics.versions(self._models.answering(model), store.list(model)))
             except TumorSegError as error:  # of one model, which is no reason to say nothing of the others
                 known = (stamp, {"serving": None, "published": 0, "refused": 0, "error": str(error)})
             self._said[model] = known

@@ -112,7 +112,7 @@ class Summary:
         store = self._place.engine.models.versions
         cards = store.list(name)
         try:
-            serving = store.serving(name)
+            serving = self._place.engine.models.answering(name)
         except TumorSegError as error:
             serving = f"unknown: {error}"
         ahead = outlook((card for card in cards if card.how == "trained"), self._place.config.train_after)
