@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from tests import tiny
 from tumorseg.adapters.jobs.reporter import Reporter
@@ -100,9 +101,7 @@ def inverted(mask: Mask) -> Mask:
     return 1 - mask
 
 
-def elsewhere(mask: Mask) -> Mask:
-    """Mark the corner of the picture instead of the tumour, as much as the tumour takes."""
-    moved = np.zeros_like(mask)
-    side = max(2, round(float(np.sqrt(mask.any(axis=0).sum()))))
-    moved[:, 2 : 2 + side, 2 : 2 + side] = 1
-    return moved * (mask.any(axis=(1, 2))[:, None, None])
+def around(mask: Mask) -> Mask:
+    """Mark what lies around the tumour instead of it: wrong, and not so much that it shows."""
+    cross = ndimage.generate_binary_structure(2, 1)[None]
+    return ndimage.binary_dilation(mask, cross, iterations=4).astype(np.uint8) - mask

@@ -12,7 +12,6 @@ had; and a version that it made already is not made twice.
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -128,7 +127,7 @@ class Training:
             minutes=float(request.get("minutes") or config.train_minutes),
             epochs=request.get("epochs"),
             warm=warm,
-            seed=_seed(self._job.id),
+            seed=len(self._publishing.store.list(self._job.model)),  # after a refusal other dice are thrown
             threads=threads(config),
             device=config.device,
             contrast=contrast,
@@ -215,8 +214,3 @@ def told(card: VersionCard) -> dict[str, Any]:
         "cases": len(card.cases),
         "left_out": len(said.get("left_out", ())),
     }
-
-
-def _seed(job: str) -> int:
-    """Return a seed of the job's own: asked for again, a training draws anew."""
-    return int.from_bytes(hashlib.sha256(job.encode()).digest()[:4], "big")
