@@ -21,7 +21,7 @@ from tumorseg.adapters.learning.job_desk import JobDesk
 from tumorseg.adapters.learning.news import NewLabels
 from tumorseg.adapters.learning.scoring import Scoring
 from tumorseg.adapters.learning.train_params import train_config, train_request
-from tumorseg.errors import InputError, NotFoundError, TumorSegError
+from tumorseg.errors import InputError, NotFoundError, StorageError, TumorSegError
 
 if TYPE_CHECKING:
     from tumorseg.adapters.jobs.types import Job, JobState
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tumorseg.models.slicewise import SlicewiseSpec
 
 logger = logging.getLogger(__name__)
+_TELL_EVERY_S = 60.0
 
 
 class LearningDesk:
@@ -61,6 +62,7 @@ class LearningDesk:
         self.scoring = Scoring(config, self.jobs, models, pool, lambda: len(source.ids()))
         self._news = NewLabels(labels.history.database)
         self._seen_labels = -1
+        self._tell_at = 0.0
         self._attendant = Attendant(self._look, "learning")
         self._said: dict[str, tuple[object, dict[str, Any]]] = {}
         pool.want_scores = self.want_scores
@@ -103,18 +105,17 @@ class LearningDesk:
             InputError: settings that cannot be, or no labels that it could learn from.
             OSError: the state folder cannot be written.
         """
-        self._require_trainer(model)
-        request = train_request(params, self._config)
-        require_labels(self._labels.history, self._source)
-        job = self._submit(model, request, who)
-        self._news.take_all(model)
-        return job
+        return self._train({model: self._request(model, params)}, who)[model]
 
     def train_named(self, params: Mapping[str, Any] | None, who: str) -> dict[str, Job]:
-        """Ask for a training of every model that has settings in ``params``, of the default one where none has."""
+        """Ask for a training of every model that has settings in ``params``, of the default one where none has.
+
+        Raises:
+            NotFoundError, InputError, OSError: as :meth:`train`; then none is asked for.
+        """
         said = dict(params or {})
-        names = [name for name in self.specs if isinstance(said.get(name), Mapping)] or list(self.specs)[:1]
-        return {name: self.train(name, said.get(name), who) for name in names}
+        names = [name for name, value in said.items() if isinstance(value, Mapping)] or list(self.specs)[:1]
+        return self._train({name: self._request(name, said.get(name)) for name in names}, who)
 
     def label_saved(self) -> None:
         """Look soon whether there are enough new labels; returns at once."""
@@ -137,6 +138,22 @@ class LearningDesk:
     def new_labels(self) -> dict[str, int]:
         """Return how many labels each trainer has not learned from yet."""
         return {name: self._news.count(name) for name in self.specs}
+
+    def _request(self, model: str, params: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Return what a training is asked for, having refused what cannot be."""
+        self._require_trainer(model)
+        request = train_request(params, self._config)
+        require_labels(self._labels.history, self._source)
+        return request
+
+    def _train(self, requests: Mapping[str, Mapping[str, Any]], who: str) -> dict[str, Job]:
+        jobs = {model: self._submit(model, request, who) for model, request in requests.items()}
+        try:
+            for model in jobs:
+                self._news.take_all(model)
+        except StorageError as error:  # they are asked for by now; the labels count again, at worst for one more
+            logger.warning("the labels of a training are not noted: %s", error)
+        return jobs
 
     def _versions(self, model: str, trained: object) -> dict[str, Any]:
         store = self._models.versions
@@ -162,22 +179,39 @@ class LearningDesk:
         )
 
     def _look(self) -> None:
-        """Start what is due."""
+        """Start what is due, and say how far it is."""
         try:
             self._train_when_due()
         finally:
             self.scoring.look()
+            self._tell_progress()
 
     def _train_when_due(self) -> None:
         """Train the default trainer where enough labels came since it last was."""
-        model, needed = next(iter(self.specs), None), self._config.train_after
-        if not needed or model is None or (newest := self._news.newest()) == self._seen_labels:
+        needed = self._config.train_after
+        if not needed or (newest := self._news.newest()) == self._seen_labels:
+            return
+        model = next(iter(self.specs), None)
+        if model is None:
             return
         if self.jobs.waiting("train", model):  # which learns from them too
             self._news.take_all(model)
         elif (since := self._news.claim(model, needed)) is not None:
             self._train_on_claimed(model, needed, since)
         self._seen_labels = newest
+
+    def _tell_progress(self) -> None:
+        """Say in the log how far the job is that runs, once a minute."""
+        if time.monotonic() < self._tell_at:
+            return
+        self._tell_at = time.monotonic() + _TELL_EVERY_S
+        for job, state in self.jobs.all():
+            if state.status == "RUNNING":
+                epochs = f", epoch {state.epoch} of {state.epochs}" if state.epochs else ""
+                left = f", about {state.eta_s:.0f} s to go" if state.eta_s is not None else ""
+                logger.info(
+                    "job %s (%s %s): %.0f %%%s%s", job.id, job.kind, job.model, 100 * state.fraction, epochs, left
+                )
 
     def _train_on_claimed(self, model: str, needed: int, since: int) -> None:
         try:
