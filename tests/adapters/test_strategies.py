@@ -179,6 +179,14 @@ def test_missing_scores_are_asked_for_once_for_each_state_of_things(place: Bench
     assert Counter(place.asked)[frozenset({ENTROPY, FOREGROUND})] == 2
 
 
+def test_what_is_still_missing_later_is_asked_for_again(place: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scoring that failed stored nothing, so nothing changed, and it was never asked for again."""
+    place.first("entropy")
+    monkeypatch.setattr("tumorseg.adapters.learning.pool.ASK_AGAIN_S", 0.0)
+    place.first("entropy")
+    assert place.asked == [frozenset({ENTROPY})] * 2
+
+
 def test_vectors_of_what_is_labelled_are_asked_for_where_diversity_needs_them(place: Bench) -> None:
     place.label("a")
     place.score(dict.fromkeys(CASES[1:], 0.5))

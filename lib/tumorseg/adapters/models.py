@@ -86,6 +86,13 @@ class ModelPool:
             model: Model = slot.model
             return model
 
+    def usable(self, name: str) -> Model | None:
+        """Return a model for who looks at it all the time, loading it where it is not.
+
+        None for one that cannot be loaded: like :meth:`describe` this does not try it again and again.
+        """
+        return self.get(name) if self._said(name) is not None else None
+
     def answering(self, name: str) -> str:
         """Return the id of the version that answers here at this moment.
 

@@ -5,6 +5,7 @@ Another "server" holds the lock of the jobs, so that none runs and every one can
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import time
 from collections.abc import Callable, Iterator
@@ -15,12 +16,16 @@ import pytest
 
 from tests import tiny
 from tests.serving import config_for
+from tumorseg.active_learning.store import ScoreStore
 from tumorseg.active_learning.types import ENTROPY, MARGIN
 from tumorseg.adapters.jobs.types import Job, JobState
+from tumorseg.adapters.learning.score import scores_path
 from tumorseg.adapters.learning.scoring import METHOD, SERVER
+from tumorseg.adapters.models import ModelPool
 from tumorseg.adapters.workplace import Workplace
 from tumorseg.config import AppConfig
 from tumorseg.errors import InputError, NotFoundError
+from tumorseg.models.base import Model
 
 LIMIT_S = 60.0
 NEEDED = 2
@@ -174,6 +179,23 @@ def test_scores_that_a_strategy_misses_are_asked_for_once(place: Workplace) -> N
     assert {column for job in open_jobs(place, "score") for column in job.request["columns"]} >= {ENTROPY, MARGIN}
 
 
+def test_scores_that_could_not_be_asked_for_are_not_forgotten(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that was full for a second left strategies without scores until the next restart."""
+    tried: list[str] = []
+
+    def full(*said: object) -> Job:
+        tried.append("full")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(place.learning.jobs.runner, "submit", full)
+        assert place.strategies["entropy"]({"who": "ann"}, place.datastore) is not None
+        until(lambda: bool(tried))
+    until(lambda: bool(open_jobs(place, "score")))
+
+
 def test_scores_make_way_for_a_training_and_come_after_it(place: Workplace) -> None:
     place.learning.want_scores({ENTROPY})
     until(lambda: len(open_jobs(place, "score")) == 1)
@@ -204,6 +226,29 @@ def test_scores_of_another_version_are_computed_again(config: AppConfig) -> None
         looked = again.learning.scoring._seen
         until(lambda: "tiny" in looked)
         assert not open_jobs(again, "score")
+
+
+def test_weights_that_cannot_be_read_are_tried_once_and_not_every_second(
+    config: AppConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To hash and load a real network's file takes a processor most of a second."""
+    tried: list[str] = []
+    build = ModelPool.build
+
+    def noting(pool: ModelPool, name: str, weights: Path | None) -> Model:
+        tried.append(name)
+        return build(pool, name, Path("/nowhere.safetensors") if name == "tiny" else weights)
+
+    monkeypatch.setattr(ModelPool, "build", noting)
+    store = ScoreStore(scores_path(config.state))
+    store.put("tiny", "earlier", "p0", "state", {ENTROPY: 0.5}, None)
+    store.close()
+    with opened(config) as place:
+        for _ in range(3):
+            place.learning.scoring.look()
+            assert place.strategies["entropy"]({"who": "ann"}, place.datastore) is not None
+            assert "tiny" not in place.info()["models"]
+    assert tried.count("tiny") == 1
 
 
 def test_a_workplace_that_does_not_serve_runs_nothing(config: AppConfig) -> None:

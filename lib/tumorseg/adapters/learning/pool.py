@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ import numpy as np
 
 from tumorseg.active_learning.table import ScoreTable
 from tumorseg.adapters.learning.columns import PLAIN_COLUMNS, columns_of
-from tumorseg.errors import StorageError, TumorSegError
+from tumorseg.errors import StorageError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from tumorseg.adapters.models import ModelPool
 
 logger = logging.getLogger(__name__)
+#: How long what is missing is not asked for again while nothing changed, s: the first time nothing may have come of it.
+ASK_AGAIN_S = 60.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +68,7 @@ class ScorePool:
         self._store, self._models = store, models
         self._available: dict[str, frozenset[str]] = {}
         self._known: dict[str, Scored] = {}
-        self._asked: dict[frozenset[str], tuple[object, ...]] = {}
+        self._asked: dict[frozenset[str], tuple[tuple[object, ...], float]] = {}
         self._lock = threading.Lock()
 
     def model_for(self, columns: Collection[str]) -> str | None:
@@ -76,10 +79,10 @@ class ScorePool:
     def available(self, name: str) -> frozenset[str]:
         """Return what a served model can be asked for; nothing while it cannot be loaded."""
         if name not in self._available:
-            try:
-                self._available[name] = columns_of(self._models.get(name))
-            except TumorSegError:
+            model = self._models.usable(name)
+            if model is None:
                 return frozenset()
+            self._available[name] = columns_of(model)
         return self._available[name]
 
     def scored(self, columns: Collection[str]) -> Scored | None:
@@ -108,11 +111,12 @@ class ScorePool:
         return scored.table.fresh(images, self.states.current())
 
     def want(self, scored: Scored, columns: frozenset[str], images: int) -> None:
-        """Ask for columns that are missing, once for each state of things: an image may never get any."""
-        asked = (scored.model, scored.version, scored.stamp, images)
-        if self.want_scores is None or not columns or self._asked.get(columns) == asked:
+        """Ask for columns that are missing; seldom while nothing changed, as an image may never get any."""
+        asked, now = (scored.model, scored.version, scored.stamp, images), time.monotonic()
+        before, at = self._asked.get(columns, ((), 0.0))
+        if self.want_scores is None or not columns or (before == asked and now - at < ASK_AGAIN_S):
             return
-        self._asked[columns] = asked
+        self._asked[columns] = (asked, now)
         self.want_scores(columns)
 
     def progress(self, images: Sequence[str], columns: Collection[str] = PLAIN_COLUMNS) -> Mapping[str, object]:

@@ -16,7 +16,7 @@ from tumorseg.active_learning.store import ScoreStore
 from tumorseg.adapters.jobs.types import ENDED
 from tumorseg.adapters.learning.columns import DETECTION_COLUMNS, PLAIN_COLUMNS, SEGMENTATION_COLUMNS
 from tumorseg.adapters.learning.score import scores_path
-from tumorseg.errors import InputError, NotFoundError, TumorSegError
+from tumorseg.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:
     from tumorseg.adapters.jobs.types import Job, JobState
@@ -93,6 +93,14 @@ class Scoring:
             return
         with self._lock:
             wanted, self._wanted = self._wanted, set()
+        try:
+            self._have_computed(wanted)
+        except BaseException:
+            with self._lock:
+                self._wanted |= wanted  # the next look tries again
+            raise
+
+    def _have_computed(self, wanted: Collection[frozenset[str]]) -> None:
         due: dict[str, set[str]] = {}
         for columns in wanted:
             if (model := self._pool.model_for(columns)) is not None:
@@ -110,11 +118,10 @@ class Scoring:
 
     def _stale(self, model: str) -> set[str]:
         """Return the columns that were used, where another version serves than the one that said them."""
-        try:
-            version = self._models.get(model).version
-        except TumorSegError:
+        served = self._models.usable(model)
+        if served is None:
             return set()  # it cannot be asked; its first request says why
-        before = self._seen.get(model)
+        version, before = served.version, self._seen.get(model)
         if before is not None and before[0] == version:
             return set()
         self._seen[model] = (version, time.time() if before else 0.0)
