@@ -96,6 +96,10 @@ class VersionStore:
         cards = known_cards(self._folder(model))
         return cards[version] if version in cards else _unknown(model, version, list(cards))
 
+    def weights(self, model: str, version: str) -> Path:
+        """Return where the weights of a version lie, or lay; NotFoundError where there is no such version."""
+        return weights_file(self._folder(model), self.get(model, version).sha256)
+
     def by_weights(self, model: str, version: str) -> VersionCard | None:
         """Return the newest published card of what an answer or a label calls ``version``.
 

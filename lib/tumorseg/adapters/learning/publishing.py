@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from tumorseg.errors import ConflictError, NotFoundError
+from tumorseg.adapters.learning.lineage import Lineage
+from tumorseg.errors import ConflictError
 from tumorseg.labels.records import now
 from tumorseg.registry import resolve
 from tumorseg.versions.pointer import read_pointer
@@ -45,6 +46,7 @@ class Publishing:
     def __init__(self, config: AppConfig, job: Job, spec: SlicewiseSpec) -> None:
         self._config, self._job, self._spec = config, job, spec
         self.store = VersionStore(config.state / "weights")
+        self._lineage = Lineage(self.store, job.model)
 
     def start(self) -> Path | None:
         """Return the weights that serve, None where the model has none yet."""
@@ -66,7 +68,7 @@ class Publishing:
         Asked is among the labels that no version before has learned from: where at least half of them mark most of
         their image, whoever saved those saved the others too.
         """
-        learned, passed = self._learned()
+        learned, passed = self._lineage.learned()
         new = [case for case in snapshot.cases if (case.image, case.sha256) not in learned]
         wrong = [label for label in snapshot.left_out if label.implausible and label.label not in passed]
         if not wrong or len(wrong) < POISONED * (len(wrong) + len(new)):
@@ -110,8 +112,23 @@ class Publishing:
         # Named by content: the weights of one version are measured once.
         old = {} if start is None else measurements.by_patient(_digest(start), lambda: self._built(own), cases)
         new = measurements.by_patient(sha256, lambda: self._built(candidate), cases)
-        verdict = decide(old, new, settled=self._settled(cases), margin=self._config.train_margin)
-        return self._card(snapshot, sha256, parent, verdict.publish, verdict.why, _figures(verdict, old, new))
+        settled = self._settled(cases)
+        verdict = decide(old, new, settled=settled, margin=self._config.train_margin)
+        figures = _figures(verdict, old, new)
+        anchor = self._lineage.anchor()
+        if verdict.publish and anchor != parent and (file := self._weights_of(anchor)) is not None:
+            before = measurements.by_patient(_digest(file), lambda: self._built(file), cases)
+            drift = decide(before, new, settled=settled, margin=self._config.train_margin)
+            figures["anchor"] = {"version": anchor, **_interval(drift)}
+            if not drift.publish:
+                why = f"{drift.why}; that is against {anchor}, the last version that was better beyond doubt"
+                verdict = replace(verdict, publish=False, why=why)
+        return self._card(snapshot, sha256, parent, verdict.publish, verdict.why, figures)
+
+    def _weights_of(self, version: str) -> Path | None:
+        """Return the weights of a version before, None where they were removed to make room."""
+        file = self._spec.weights if version == SHIPPED else self.store.weights(self._job.model, version)
+        return file if file.is_file() else None
 
     def _built(self, weights: Path | None) -> Model:
         """Make the model as the server does."""
@@ -121,31 +138,9 @@ class Publishing:
 
     def _settled(self, cases: list[CaseUsed]) -> set[str]:
         """Return the patients all of whose labels stood when the serving version was published."""
-        learned, _ = self._learned()
+        learned, _ = self._lineage.learned()
         changed = {case.patient for case in cases if (case.image, case.sha256) not in learned}
         return {case.patient for case in cases} - changed
-
-    def _learned(self) -> tuple[set[tuple[str, str]], set[str]]:
-        """Return (image, digest of its label) that the serving version or one before it used, and labels left out."""
-        used: set[tuple[str, str]] = set()
-        passed: set[str] = set()
-        for card in self._line():
-            used |= {(case.image, case.sha256) for case in card.cases}
-            passed |= {str(label.get("label")) for label in card.measured.get("left_out", ())}
-        return used, passed
-
-    def _line(self) -> Iterator[VersionCard]:
-        """Yield the serving version, its parent and so on."""
-        version: str | None = self.store.serving(self._job.model)
-        seen: set[str] = set()
-        while version and version != SHIPPED and version not in seen:
-            seen.add(version)
-            try:
-                card = self.store.get(self._job.model, version)
-            except NotFoundError:  # its card was lost
-                return
-            yield card
-            version = card.parent
 
     def _card(
         self, snapshot: Snapshot, sha256: str, parent: str, publish: bool, why: str, figures: dict[str, Any]
@@ -175,11 +170,13 @@ def _figures(verdict: Verdict, champion: dict[str, float], candidate: dict[str, 
     return {
         "champion": _measured(champion),
         "candidate": _measured(candidate),
-        "difference": _number(verdict.difference),
-        "low": _number(verdict.low),
-        "high": _number(verdict.high),
+        **_interval(verdict),
         "patients": verdict.patients,
     }
+
+
+def _interval(verdict: Verdict) -> dict[str, float | None]:
+    return {"difference": _number(verdict.difference), "low": _number(verdict.low), "high": _number(verdict.high)}
 
 
 def _measured(values: dict[str, float]) -> dict[str, Any]:
