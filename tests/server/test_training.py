@@ -268,6 +268,10 @@ def test_who_may_look_start_and_stop(tmp_path: Path) -> None:
             assert client.delete("/train/", headers=headers).status_code == 403
         task = client.post(f"/train/{MODEL}", json={}, headers=reviewer).json()
         assert task["who"] == Role.REVIEWER.title
+        for path in ("/train/", "/train/?all=true", "/learning/jobs"):
+            shown, told = (json.dumps(client.get(path, headers=headers).json()) for headers in (annotator, reviewer))
+            assert task["id"] in shown
+            assert ('"who"' in shown, '"who"' in told) == (False, True)  # as on the page of the loop
         assert client.get("/train/", headers=viewer).json()["id"] == task["id"]
         log = f"/learning/jobs/{task['id']}/log"
         assert client.get(log, headers=viewer).status_code == 403

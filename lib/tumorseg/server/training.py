@@ -26,6 +26,7 @@ from tumorseg.server.audit import note
 from tumorseg.server.common import Place
 from tumorseg.server.errors import without_folders
 from tumorseg.server.gone import unless_gone
+from tumorseg.server.observe import principal
 from tumorseg.server.rules import Caller, rule
 
 router = APIRouter(tags=["learning"])
@@ -173,13 +174,15 @@ async def _ended(place: Workplace, job: Job) -> None:
 
 
 def _spoken(said: Spoken, request: Request) -> Spoken:
-    """Take the server's folders out of everything that a job said."""
+    """Take the server's folders out of everything that a job said, and who asked for it below a reviewer."""
+    asking = principal(request.scope)
+    named = asking is not None and asking.role >= Role.REVIEWER
 
     def spoken(value: Any) -> Any:
         if isinstance(value, str):
             return without_folders(value, request)
         if isinstance(value, dict):
-            return {name: spoken(one) for name, one in value.items()}
+            return {name: spoken(one) for name, one in value.items() if named or name != "who"}
         return [spoken(one) for one in value] if isinstance(value, list) else value
 
     return cast("Spoken", spoken(said))
