@@ -187,6 +187,19 @@ def test_what_is_still_missing_later_is_asked_for_again(place: Bench, monkeypatc
     assert place.asked == [frozenset({ENTROPY})] * 2
 
 
+def test_many_scores_are_not_unpacked_anew_for_every_one_that_comes(
+    place: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a scoring of 2,000 images ran, each request waited for all of them to be read again."""
+    monkeypatch.setattr("tumorseg.adapters.learning.pool.MANY", len(CASES))
+    place.score(dict.fromkeys(CASES, 0.5))
+    before = place.pool.scored({ENTROPY})
+    place.score({"a": 0.9})
+    assert place.pool.scored({ENTROPY}) is before
+    monkeypatch.setattr("tumorseg.adapters.learning.pool.REREAD_S", 0.0)
+    assert place.first("entropy") == "a"
+
+
 def test_vectors_of_what_is_labelled_are_asked_for_where_diversity_needs_them(place: Bench) -> None:
     place.label("a")
     place.score(dict.fromkeys(CASES[1:], 0.5))

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 #: How long what is missing is not asked for again while nothing changed, s: the first time nothing may have come of it.
 ASK_AGAIN_S = 60.0
+#: While a scoring runs a row comes every moment. So many of them are unpacked anew at most this often, s: of 2,000 that
+#: takes a tenth of a second, for which every request would wait.
+MANY, REREAD_S = 500, 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +71,7 @@ class ScorePool:
         self._store, self._models = store, models
         self._available: dict[str, frozenset[str]] = {}
         self._known: dict[str, Scored] = {}
+        self._read_at: dict[str, float] = {}
         self._asked: dict[frozenset[str], tuple[tuple[object, ...], float]] = {}
         self._lock = threading.Lock()
 
@@ -98,13 +102,17 @@ class ScorePool:
             stamp = self._store.stamp(name)
             with self._lock:
                 known = self._known.get(name)
-                if known is None or (known.version, known.stamp) != (version, stamp):
+                if known is None or known.version != version or (known.stamp != stamp and self._is_due(known)):
                     table = ScoreTable.of(self._store.known(name, version))
                     known = self._known[name] = Scored(name, version, self.available(name), table, stamp)
+                    self._read_at[name] = time.monotonic()
                 return known
         except StorageError as error:
             logger.warning("strategies choose without scores: %s", error)
             return Scored(name, version, self.available(name), ScoreTable.of({}), "")
+
+    def _is_due(self, known: Scored) -> bool:
+        return len(known.table.places) < MANY or time.monotonic() - self._read_at[known.model] >= REREAD_S
 
     def fresh(self, scored: Scored, images: Sequence[str]) -> NDArray[np.intp]:
         """Return ``(N,)`` the row of each image in the table, -1 where it has none that counts."""
