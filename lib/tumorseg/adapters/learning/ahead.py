@@ -28,6 +28,8 @@ SLOW = frozenset({"typiclust"})
 AHEAD = 16
 #: Up to this many distances between candidates and what is labelled a choice takes a few milliseconds.
 AT_ONCE = 5_000
+#: And up to so many candidates: before there are labels the neighbours of each are sought among all of them.
+FEW = 500
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,8 @@ class Ahead:
             rng: of this request.
         """
         labelled = 0 if candidates.labelled is None else len(candidates.labelled)
-        if len(images) * (labelled + 1) <= self._at_once or candidates.embeddings is None:
+        is_soon_done = len(images) <= FEW and len(images) * (labelled + 1) <= self._at_once
+        if is_soon_done or candidates.embeddings is None:
             return int(self._strategy.select(candidates, 1, rng)[0])
         plan = self._plan
         if plan is not None and plan.version != version:
