@@ -127,7 +127,7 @@ def test_wrong_new_labels_cannot_win_by_agreeing_with_themselves() -> None:
     verdict = decide(champion, candidate, settled=settled)
     assert not verdict.publish
     assert verdict.patients == 20
-    assert "on the 4 whose labels stood before; on these a loss" in verdict.why
+    assert "on the 4 whose labels stood before; on those whose labels stood before a loss" in verdict.why
 
 
 def test_settled_patients_that_agree_let_it_pass() -> None:
@@ -138,6 +138,31 @@ def test_settled_patients_that_agree_let_it_pass() -> None:
     assert alone.publish
     assert "stood before" not in alone.why
     assert "stood before" not in decide(CHAMPION, _changed(0.03), settled=CHAMPION).why
+
+
+def test_a_model_that_finds_nothing_cannot_win_on_those_who_have_nothing() -> None:
+    """Dice of an empty answer is 1 where nothing is to be found, and that of one speck there is 0."""
+    without = {f"healthy{number}": 0.0 for number in range(20)}
+    champion, candidate = {**CHAMPION, **without}, {**dict.fromkeys(CHAMPION, 0.0), **dict.fromkeys(without, 1.0)}
+    few = list(CHAMPION)[:3]
+    champion, candidate = ({name: figures[name] for name in (*few, *without)} for figures in (champion, candidate))
+    assert decide(champion, candidate).publish
+    verdict = decide(champion, candidate, lesions=few)
+    assert not verdict.publish
+    assert "on those who have a lesion a loss" in verdict.why
+    assert decide(champion, {**champion, **dict.fromkeys(without, 1.0)}, lesions=few).publish
+
+
+@pytest.mark.parametrize("champion", [{}, {"a": 0.0, "b": 0.0}])
+def test_where_nobody_has_a_lesion_nothing_can_be_told(champion: dict[str, float]) -> None:
+    verdict = decide(champion, {"a": 1.0, "b": 1.0}, lesions=[])
+    assert not verdict.publish
+    assert "no validation patient has a lesion" in verdict.why
+
+
+def test_on_the_first_day_too_finding_nothing_where_there_is_nothing_is_no_merit() -> None:
+    assert not decide({}, {"healthy": 1.0, "a": 0.0}, lesions=["a"]).publish
+    assert decide({}, {"healthy": 1.0, "a": 0.1}, lesions=["a"]).publish
 
 
 def test_the_same_figures_give_the_same_verdict_in_any_order() -> None:

@@ -64,6 +64,7 @@ def decide(
     candidate: Mapping[str, float],
     *,
     settled: Collection[str] = (),
+    lesions: Collection[str] | None = None,
     margin: float = MARGIN,
     level: float = LEVEL,
     seed: int = 0,
@@ -76,6 +77,8 @@ def decide(
         settled: patients whose label stood already when the champion was published. Over them alone the candidate must
             not be worse either: a round whose new labels are all wrong would otherwise win by agreeing with itself.
             Those that were not measured are passed over.
+        lesions: patients who have something to find. Over them alone the candidate must not be worse either: among
+            enough patients without a lesion a model that finds nothing at all would win. None: all of them.
         margin: how much Dice may be lost.
         level: coverage of the interval, in (0, 1).
         seed: of the resamples; the same seed gives the same verdict.
@@ -88,8 +91,12 @@ def decide(
     old, new = _figures(champion, "champion"), _figures(candidate, "candidate")
     if not new:
         return _unmeasured(old)
+    found = set(new if lesions is None else lesions)
+    shown = [patient for patient in new if patient in found]
+    if not shown:
+        return _refused("no validation patient has a lesion, so that nobody can tell whether it finds any; label one")
     if not old:
-        return _first(new, level, seed)
+        return _first({patient: new[patient] for patient in shown}, level, seed)
     if old.keys() != new.keys():
         one = sorted(old.keys() ^ new.keys())[0]
         raise InputError(
@@ -98,35 +105,37 @@ def decide(
         )
     every = _compare(old, new, list(new), level, seed)
     known = [patient for patient in new if patient in set(settled)]
-    before = _compare(old, new, known, level, seed) if 0 < len(known) < len(new) else None
-    return _judged(every, before, margin)
+    parts = {"whose labels stood before": known, "who have a lesion": shown}
+    some = {who: _compare(old, new, part, level, seed) for who, part in parts.items() if 0 < len(part) < len(new)}
+    return _judged(every, some, margin)
 
 
-def _judged(every: _Compared, before: _Compared | None, margin: float) -> Verdict:
-    """Publish where neither comparison may hide a loss beyond the margin."""
-    on = f"Dice changes by {every} on {_patients(every.patients)}"
-    rest = "" if before is None else f", by {before} on the {before.patients} whose labels stood before"
-    worse = [one for one in (every, before) if one is not None and not one.low > -margin]
-    if not worse:
-        told = f"published: {on}{rest}; a loss of more than {margin:g} is ruled out"
-    elif worse[0] is before:
-        told = f"refused: {on}{rest}; on these a loss of more than {margin:g} is not ruled out"
-    else:
-        told = f"refused: {on}{rest}; a loss of more than {margin:g} is not ruled out"
-    return Verdict(not worse, every.difference, every.low, every.high, every.patients, told)
+def _judged(every: _Compared, parts: Mapping[str, _Compared], margin: float) -> Verdict:
+    """Publish where no comparison, over all or over some of the patients, may hide a loss beyond the margin."""
+    on = [f"Dice changes by {every} on {_patients(every.patients)}"]
+    on += [f"by {part} on the {part.patients} {who}" for who, part in parts.items()]
+    losing = [who for who, part in parts.items() if not part.low > -margin]
+    publish = every.low > -margin and not losing
+    where = f"on those {losing[0]} " if every.low > -margin and losing else ""
+    end = f"a loss of more than {margin:g} is {'' if publish else 'not '}ruled out"
+    told = f"{'published' if publish else 'refused'}: {', '.join(on)}; {where}{end}"
+    return Verdict(publish, every.difference, every.low, every.high, every.patients, told)
 
 
 def _unmeasured(champion: Mapping[str, float]) -> Verdict:
     """Nobody is published unmeasured."""
-    nan = float("nan")
     if champion:
         raise InputError(f"expected the candidate measured on {_patients(len(champion))}, got no figure of it")
-    why = "refused: there is no validation patient to compare on; label a second patient, so that one can validate"
-    return Verdict(False, nan, nan, nan, 0, why)
+    return _refused("there is no validation patient to compare on; label a second patient, so that one can validate")
+
+
+def _refused(why: str) -> Verdict:
+    nan = float("nan")
+    return Verdict(False, nan, nan, nan, 0, f"refused: {why}")
 
 
 def _first(candidate: Mapping[str, float], level: float, seed: int) -> Verdict:
-    """Nothing served before: whatever finds something is better."""
+    """Nothing served before: whatever finds something of what there is to find is better."""
     zeros = dict.fromkeys(candidate, 0.0)
     found = _compare(zeros, candidate, list(candidate), level, seed)
     publish = found.difference > 0

@@ -9,6 +9,7 @@ from tests.adapters.learning.round_room import Room, inverted
 from tumorseg.access.types import Principal, Role
 from tumorseg.adapters.learning.cases import patient_of
 from tumorseg.adapters.sources import ImageEntry
+from tumorseg.errors import UnavailableError
 from tumorseg.labels.agreement import CONSENSUS
 from tumorseg.labels.reviews import Reviews
 from tumorseg.labels.types import Provenance
@@ -142,6 +143,24 @@ def test_an_image_that_cannot_be_read(room: Room) -> None:
     room.save("p1")
     (room.root / "studies" / "p1.nii.gz").write_bytes(b"no picture")
     assert "its image cannot be read" in left_out(room).why
+
+
+def test_images_out_of_reach_are_no_reason_to_learn_from_the_others_alone(room: Room) -> None:
+    room.save_all()
+    read = room.source.read
+
+    def flaky(image, channels):
+        if image == "p0":
+            raise UnavailableError("the archive does not answer")
+        return read(image, channels)
+
+    room.source.read = flaky
+    with pytest.raises(UnavailableError, match="does not answer"):
+        room.gathered()
+    room.source.read = read
+    (room.root / "studies").rename(room.root / "not mounted")
+    with pytest.raises(UnavailableError, match="mounted"):
+        room.gathered()
 
 
 def test_a_kept_file_that_is_damaged(room: Room) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import nibabel
 import numpy as np
 import pytest
 
@@ -162,11 +163,9 @@ def test_a_candidate_of_inverted_masks_loses_against_honest_validation_labels(le
     job = learned.ask()
     folder = learned.jobs.path(job.id)
     snapshot = train.Training(job, learned.config, learned.reporter(job), reader_of(learned))._begin()
-    volumes = reader_of(learned).volumes(snapshot.cases, "none", 16, 0, lambda: None)
+    volumes, _ = reader_of(learned).volumes(snapshot.cases, "none", 16, 0, lambda: None)
     poisoned = [
-        Volume(volume.id, volume.image, 1 - volume.mask)
-        for volume, case in zip(volumes, snapshot.cases, strict=True)
-        if case.part == "train"
+        Volume(volume.id, volume.image, 1 - volume.mask) for case, volume in volumes.items() if case.part == "train"
     ]
     options = RoundOptions(epochs=20, threads=1, device="cpu")
     start = learned.versions.current("tiny")
@@ -224,6 +223,33 @@ def test_only_studies_without_lesion_teach_nothing(room: Room) -> None:
     room.save("p1", np.zeros(tiny.SHAPE))
     with pytest.raises(InputError, match="none of the 1 images to learn from shows a tumour"):
         room.train()
+
+
+def test_a_model_that_finds_nothing_is_not_measured_on_those_who_have_nothing(room: Room) -> None:
+    for name in ("p1", "p2", "p3"):
+        room.save(name)
+    room.save("p2", np.zeros(tiny.SHAPE))  # the second patient, who validates
+    room.save("p0", np.zeros(tiny.SHAPE))
+    job = room.ask(epochs=1)
+    with pytest.raises(InputError, match="none of the 2 images to measure on shows a lesion"):
+        room.train(job)
+    assert room.versions.list("tiny") == []
+
+
+def test_an_image_that_the_model_cannot_look_at_stops_no_training(room: Room) -> None:
+    for name in EARLY:
+        room.save(name)
+    study = room.studies["p3"]
+    two = np.stack([study.image.T] * 2, axis=-1)  # two sequences without names, where the model wants three
+    nibabel.save(nibabel.Nifti1Image(two, study.affine), room.root / "studies" / "p3.nii.gz")
+    job = room.ask(epochs=1)
+    room.train(job)
+    (card,) = room.versions.list("tiny")
+    assert {case.image for case in card.cases} == {*EARLY} - {"p3"}
+    (left,) = card.measured["left_out"]
+    assert left["image"] == "p3"
+    assert "tiny cannot look at it: expected the sequences" in left["why"]
+    assert "left out: p3" in room.log(job)
 
 
 def test_more_pictures_than_memory_are_said(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from tumorseg.adapters.datastore import FINAL
 from tumorseg.adapters.grids import ImagePlace
 from tumorseg.adapters.learning.masks import MOST_MARKED, is_implausible, marked
 from tumorseg.adapters.learning.types import Gathered, LabelledCase, LeftOut
-from tumorseg.errors import InputError, NotFoundError, TumorSegError
+from tumorseg.errors import InputError, NotFoundError, TumorSegError, UnavailableError
 from tumorseg.labels.agreement import CONSENSUS
 from tumorseg.labels.reviews import Reviews
 
@@ -42,7 +42,12 @@ def gather(history: LabelHistory, source: ImageSource, classes: Mapping[str, int
         source: of the images.
         classes: of the model, name -> value.
         model: its name, for messages.
+
+    Raises:
+        UnavailableError: the images cannot be reached at the moment. Without some of them, those of patients who
+            validate perhaps, there would be a training, and a poor one.
     """
+    source.check()
     known = {image: _versions(history, image) for image in sorted(history.labelled(FINAL))}
     states = Reviews(history.database).states([one.uid for versions in known.values() for one in versions])
     cases: list[LabelledCase] = []
@@ -98,9 +103,13 @@ def _judged(
     """Look whether a label can be learned from."""
     try:
         entry = source.entry(version.image)
-        mask = marked(history.path(version), version.info, place_of(source, entry.id), classes, model)
+        place = place_of(source, entry.id)
     except NotFoundError:
         return LeftOut(version.image, version.uid, "its image is unknown here: is it gone, or called otherwise?")
+    except InputError as error:
+        return LeftOut(version.image, version.uid, str(error))
+    try:
+        mask = marked(history.path(version), version.info, place, classes, model)
     except (TumorSegError, OSError) as error:
         return LeftOut(version.image, version.uid, str(error))
     if is_implausible(mask):
@@ -117,9 +126,12 @@ def place_of(source: ImageSource, image: str) -> ImagePlace:
 
     Raises:
         InputError: it cannot be read.
+        UnavailableError: it cannot be reached at the moment.
     """
     try:
         read, grid = source.read(image, None)
+    except UnavailableError:
+        raise
     except (TumorSegError, OSError) as error:
         raise InputError(f"its image cannot be read: {error}") from error
     return ImagePlace(grid, read.placed and read.spacing_known)

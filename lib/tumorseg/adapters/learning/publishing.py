@@ -112,13 +112,13 @@ class Publishing:
         # Named by content: the weights of one version are measured once.
         old = {} if start is None else measurements.by_patient(_digest(start), lambda: self._built(own), cases)
         new = measurements.by_patient(sha256, lambda: self._built(candidate), cases)
-        settled = self._settled(cases)
-        verdict = decide(old, new, settled=settled, margin=self._config.train_margin)
+        settled, lesions = self._settled(cases), {case.patient for case in snapshot.lesions("validation")}
+        verdict = decide(old, new, settled=settled, lesions=lesions, margin=self._config.train_margin)
         figures = _figures(verdict, old, new)
         anchor = self._lineage.anchor()
         if verdict.publish and anchor != parent and (file := self._weights_of(anchor)) is not None:
             before = measurements.by_patient(_digest(file), lambda: self._built(file), cases)
-            drift = decide(before, new, settled=settled, margin=self._config.train_margin)
+            drift = decide(before, new, settled=settled, lesions=lesions, margin=self._config.train_margin)
             figures["anchor"] = {"version": anchor, **_interval(drift)}
             if not drift.publish:
                 why = f"{drift.why}; that is against {anchor}, the last version that was better beyond doubt"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,14 +28,26 @@ class Snapshot:
     Attributes:
         cases: those that are used, with the part of their patient.
         left_out: the others.
+        empty: images of the cases whose label says that there is no lesion.
     """
 
     cases: tuple[CaseUsed, ...]
     left_out: tuple[LeftOut, ...]
+    empty: tuple[str, ...] = ()
 
     def of(self, part: Part) -> list[CaseUsed]:
         """Return the cases of one part."""
         return [case for case in self.cases if case.part == part]
+
+    def lesions(self, part: Part) -> list[CaseUsed]:
+        """Return the cases of one part that show a lesion."""
+        return [case for case in self.of(part) if case.image not in self.empty]
+
+    def without(self, unfit: Sequence[LeftOut]) -> Snapshot:
+        """Return the snapshot with some of its cases among those that are left out."""
+        labels = {label.label for label in unfit}
+        cases = tuple(case for case in self.cases if case.label not in labels)
+        return replace(self, cases=cases, left_out=(*self.left_out, *unfit))
 
     def lines(self) -> list[str]:
         """Say for people what is used and what is not."""
@@ -55,7 +67,9 @@ def read_snapshot(folder: Path) -> Snapshot | None:
     except FileNotFoundError:
         return None
     return Snapshot(
-        tuple(CaseUsed(**case) for case in said["cases"]), tuple(LeftOut(**label) for label in said["left_out"])
+        tuple(CaseUsed(**case) for case in said["cases"]),
+        tuple(LeftOut(**label) for label in said["left_out"]),
+        tuple(said.get("empty", ())),  # a training that an older server began has none
     )
 
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from tumorseg.active_learning.frozen import Part
     from tumorseg.adapters.jobs.types import Job, Reporter
     from tumorseg.config import AppConfig
     from tumorseg.models.slicewise import SlicewiseSpec
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from tumorseg.versions.types import VersionCard
 
 SCRATCH = "scratch"
+PARTS: tuple[Part, ...] = ("train", "validation")
 #: Where in a job's progress the training begins and ends; reading and measuring take the rest.
 BEGIN, END = 0.05, 0.85
 
@@ -95,12 +97,11 @@ class Training:
     def _version(self) -> VersionCard:
         """Make a version, published or refused."""
         snapshot = read_snapshot(self._reporter.folder) or self._begin()
-        for line in snapshot.lines():
-            self._reporter.line(line)
+        self._say(snapshot.lines())
         if (refused := self._publishing.refuse_poisoned(snapshot)) is not None:
             return refused
         require_enough(snapshot)
-        candidate = self._train(snapshot)
+        snapshot, candidate = self._train(snapshot)
         return self._publishing.challenge(snapshot, candidate, self._measurements(snapshot), self._reporter.line)
 
     def _begin(self) -> Snapshot:
@@ -112,11 +113,13 @@ class Training:
             CaseUsed(case.image, case.patient, parts[case.patient], case.version.uid, case.version.sha256)
             for case in found.cases
         )
-        snapshot = Snapshot(tuple(cases), found.left_out)
+        empty = tuple(case.image for case in found.cases if case.version.no_lesion)
+        snapshot = Snapshot(tuple(cases), found.left_out, empty)
         snapshot.write(self._reporter.folder)
         return snapshot
 
-    def _train(self, snapshot: Snapshot) -> Path:
+    def _train(self, snapshot: Snapshot) -> tuple[Snapshot, Path]:
+        """Return what was learned from, less the images that turned out to be of no use, and the candidate."""
         from tumorseg.training.round import RoundOptions, multiple_for, train_round
 
         request, config = self._job.request, self._config
@@ -133,25 +136,33 @@ class Training:
             contrast=contrast,
         )
         multiple = multiple_for(self._spec, warm=warm)
-        train, validation = self._volumes(snapshot, contrast, multiple)
+        snapshot, train, validation = self._volumes(snapshot, contrast, multiple)
         begins = f"going on from {self._publishing.store.serving(self._job.model)}" if warm else "from scratch"
         self._reporter.line(f"training {begins}, {options.minutes:g} minutes at most")
         folder = self._reporter.folder / "round"
         stopped = self._reporter.stopped
-        return train_round(self._spec, start, train, validation, folder, options, self._report, stopped)
+        return snapshot, train_round(self._spec, start, train, validation, folder, options, self._report, stopped)
 
-    def _volumes(self, snapshot: Snapshot, contrast: str, multiple: int) -> tuple[list[Volume], list[Volume]]:
+    def _volumes(self, snapshot: Snapshot, contrast: str, multiple: int) -> tuple[Snapshot, list[Volume], list[Volume]]:
         limit = self._config.train_memory_mb
         ticks = self._ticks(0.0, BEGIN, len(snapshot.cases))
-        volumes = self._reader.volumes(snapshot.cases, contrast, multiple, limit, ticks)
-        train = [volume for volume, case in zip(volumes, snapshot.cases, strict=True) if case.part == "train"]
-        validation = [volume for volume, case in zip(volumes, snapshot.cases, strict=True) if case.part != "train"]
+        volumes, unfit = self._reader.volumes(snapshot.cases, contrast, multiple, limit, ticks)
+        if unfit:
+            snapshot = snapshot.without(unfit)
+            snapshot.write(self._reporter.folder)
+            self._say(snapshot.lines())
+            require_enough(snapshot)
+        train, validation = ([volumes[case] for case in snapshot.of(part)] for part in PARTS)
         if not any(volume.mask.any() for volume in train):
             raise InputError(
                 f"none of the {len(train)} images to learn from shows a {'/'.join(dict(self._spec.labels))}: label one "
                 "that does. Nothing was trained"
             )
-        return train, validation
+        return snapshot, train, validation
+
+    def _say(self, lines: list[str]) -> None:
+        for line in lines:
+            self._reporter.line(line)
 
     def _measurements(self, snapshot: Snapshot) -> Measurements:
         looks = 2 * len(snapshot.of("validation"))  # champion and candidate look at every image
@@ -190,13 +201,18 @@ def require_enough(snapshot: Snapshot) -> None:
             f"none of the {len(snapshot.left_out)} labels can be learned from; the first, of {first.image}: "
             f"{first.why}. Nothing was trained"
         )
-    for part in ("train", "validation"):
+    for part in PARTS:
         if not snapshot.of(part):
             raise InputError(
                 f"expected labels of at least two patients, one to learn from and one to measure on, got "
                 f"{len({case.patient for case in snapshot.cases})} with nobody to {_PURPOSE[part]}: label another "
                 "patient. Nothing was trained"
             )
+    if not snapshot.lesions("validation"):
+        raise InputError(
+            f"none of the {len(snapshot.of('validation'))} images to measure on shows a lesion, so that a model that "
+            "finds nothing would seem the best one: label another patient who has one. Nothing was trained"
+        )
 
 
 _PURPOSE = {"train": "learn from", "validation": "measure on"}

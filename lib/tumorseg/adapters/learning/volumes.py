@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from tumorseg.adapters.grids import ImagePlace
 from tumorseg.adapters.learning.masks import marked
-from tumorseg.errors import InputError
+from tumorseg.adapters.learning.types import LeftOut
+from tumorseg.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,8 +72,8 @@ class CaseReader:
 
     def volumes(
         self, cases: Iterable[CaseUsed], contrast: str, multiple: int, limit_mb: int, between: Callable[[], None]
-    ) -> list[Volume]:
-        """Read cases into memory.
+    ) -> tuple[dict[CaseUsed, Volume], list[LeftOut]]:
+        """Read cases into memory, and say of those that are unfit for the model why: one of them stops no training.
 
         Args:
             cases: which.
@@ -83,19 +84,25 @@ class CaseReader:
 
         Raises:
             InputError: they take too much memory.
+            UnavailableError: the images cannot be reached at the moment.
         """
-        found: list[Volume] = []
+        found: dict[CaseUsed, Volume] = {}
+        unfit: list[LeftOut] = []
         taken = 0
         for case in cases:
             between()
-            found.append(self._volume(case, contrast, multiple))
-            taken += found[-1].image.nbytes + found[-1].mask.nbytes
+            try:
+                volume = found[case] = self._volume(case, contrast, multiple)
+            except (InputError, NotFoundError) as error:
+                unfit.append(LeftOut(case.image, case.label, f"{self.model} cannot look at it: {error}"))
+                continue
+            taken += volume.image.nbytes + volume.mask.nbytes
             if limit_mb and taken > MOST_OF_MEMORY * limit_mb * 2**20:
                 raise InputError(
                     f"the first {len(found)} labelled images take {taken >> 20} MB, more than half of the {limit_mb} "
                     "MB that a training may use: raise train_memory_mb"
                 )
-        return found
+        return found, unfit
 
     def _volume(self, case: CaseUsed, contrast: str, multiple: int) -> Volume:
         from tumorseg.models.preparation import prepare
