@@ -127,8 +127,8 @@ async def score(request: Request, place: Place, who: Caller, method: str, run_sy
 @router.delete("/scoring/", summary="Stop computing scores")
 @rule(Role.REVIEWER, "scoring.stop")
 def stop_scoring(request: Request, place: Place, who: Caller) -> dict[str, Any]:
-    """Stop what runs and what waits; scores that are stored stay."""
-    return _spoken(place.learning.jobs.stop("score", who.name), request)
+    """Stop what runs and what waits; scores that are stored stay, and strategies begin none for ten minutes."""
+    return _spoken(place.learning.scoring.stop(who.name), request)
 
 
 @router.get("/learning/jobs", summary="Every training and scoring, newest first")

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -22,9 +23,10 @@ from tumorseg.adapters.jobs.types import Job, JobState
 from tumorseg.adapters.learning.score import scores_path
 from tumorseg.adapters.learning.scoring import METHOD, SERVER
 from tumorseg.adapters.models import ModelPool
+from tumorseg.adapters.sources import ImageEntry
 from tumorseg.adapters.workplace import Workplace
 from tumorseg.config import AppConfig
-from tumorseg.errors import InputError, NotFoundError
+from tumorseg.errors import InputError, NotFoundError, UnavailableError
 from tumorseg.models.base import Model
 
 LIMIT_S = 60.0
@@ -141,6 +143,33 @@ def test_one_patient_starts_nothing_and_the_second_does(config: AppConfig) -> No
         until(lambda: len(jobs(place, "train")) == 1)
 
 
+def test_labels_are_not_taken_while_nobody_can_tell_whether_they_will_do(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An archive that was away cost two writes to the index a second; who was killed in between forgot the labels."""
+    asked: list[str] = []
+    taken: list[object] = []
+    claim = place.learning._news.claim
+
+    def away(image: str) -> ImageEntry:
+        asked.append(image)
+        raise UnavailableError("the archive does not answer")
+
+    def noting(model: str, needed: int) -> int | None:
+        taken.append(model)
+        return claim(model, needed)
+
+    monkeypatch.setattr(place.learning._news, "claim", noting)
+    with monkeypatch.context() as archive:
+        save(place, "p0")
+        archive.setattr(place.learning, "_source", SimpleNamespace(entry=away, ids=place.source.ids))
+        save(place, "p1")
+        until(lambda: len(asked) >= 2)
+        assert not taken
+    until(lambda: len(open_jobs(place, "train")) == 1)
+    assert len(taken) == 1
+
+
 def test_the_same_training_waits_once_and_another_beside_it(place: Workplace) -> None:
     save(place, "p0")
     save(place, "p1")
@@ -204,6 +233,19 @@ def test_scores_make_way_for_a_training_and_come_after_it(place: Workplace) -> N
     until(lambda: len(open_jobs(place, "train")) == 1 and not open_jobs(place, "score"))
     place.learning.jobs.stop("train", "ann")
     until(lambda: [job.request["columns"] for job in open_jobs(place, "score")] == [[ENTROPY]])
+
+
+def test_a_scoring_that_somebody_stopped_is_not_begun_again_at_once(place: Workplace) -> None:
+    """Who stops it needs the processors for something; the next case that was asked for had it begun again."""
+    scoring = place.learning.scoring
+    place.learning.want_scores({ENTROPY})
+    until(lambda: len(open_jobs(place, "score")) == 1)
+    assert scoring.stop("rita")["status"] == "STOPPED"
+    place.learning.want_scores({ENTROPY})
+    scoring.look()
+    assert not open_jobs(place, "score")
+    scoring.start(METHOD, "rita")
+    assert len(open_jobs(place, "score")) == 1
 
 
 def test_what_a_person_has_scored_is_not_stopped(place: Workplace) -> None:

@@ -196,8 +196,8 @@ class LearningDesk:
             return
         if self.jobs.waiting("train", model):  # which learns from them too
             self._news.take_all(model)
-        elif (since := self._news.claim(model, needed)) is not None:
-            self._train_on_claimed(model, needed, since)
+        elif self._news.count(model) >= needed:
+            self._train_on_new(model, needed)
         self._seen_labels = newest
 
     def _tell_progress(self) -> None:
@@ -213,15 +213,20 @@ class LearningDesk:
                     "job %s (%s %s): %.0f %%%s%s", job.id, job.kind, job.model, 100 * state.fraction, epochs, left
                 )
 
-    def _train_on_claimed(self, model: str, needed: int, since: int) -> None:
+    def _train_on_new(self, model: str, needed: int) -> None:
         try:
             require_labels(self._labels.history, self._source)
-            self._submit(model, train_request(None, self._config), f"after {needed} labels")
-        except BaseException as error:
-            self._news.give_back(model, since)
-            if not isinstance(error, InputError):
-                raise
+        except InputError as error:
             logger.info("%s is not trained yet: %s", model, error)
+            return
+        # Nothing comes between the two that takes time or may fail: who is killed there forgets the labels.
+        if (since := self._news.claim(model, needed)) is None:
+            return  # another server was first
+        try:
+            self._submit(model, train_request(None, self._config), f"after {needed} labels")
+        except BaseException:
+            self._news.give_back(model, since)
+            raise
 
     def _submit(self, model: str, request: Mapping[str, Any], who: str) -> Job:
         job = self.jobs.submit("train", model, request, who)

@@ -32,6 +32,8 @@ _COLUMNS = "columns"
 SERVER = "server"
 #: How long the same scores are not asked for again after a job failed, s.
 _AFTER_FAILURE_S = 600.0
+#: How long the server begins none after somebody stopped what was scored, s.
+_AFTER_STOP_S = 600.0
 #: How long after one that was through with as many images as there are: what it left out cannot be read.
 _AFTER_ALL_S = 3600.0
 
@@ -54,6 +56,7 @@ class Scoring:
         self._store = ScoreStore(scores_path(config.state))
         self._wanted: set[frozenset[str]] = set()
         self._lock = threading.Lock()
+        self._paused_until = 0.0
         # Of each model whose scores are used: its version, and since when this server knows it, s since 1970.
         self._seen: dict[str, tuple[str, float]] = {}
 
@@ -73,7 +76,13 @@ class Scoring:
         model = self._pool.model_for(SEGMENTATION_COLUMNS | DETECTION_COLUMNS)
         if model is None:
             raise InputError("expected a model with weights that can be asked for scores, this server has none yet")
+        self._paused_until = 0.0
         return self._submit(model, self._used(model) or self._plain(model), who)
+
+    def stop(self, who: str) -> dict[str, Any]:
+        """Stop what runs and what waits, for somebody; strategies have none begun again for a while."""
+        self._paused_until = time.monotonic() + _AFTER_STOP_S
+        return self._jobs.stop("score", who)
 
     def want(self, columns: Collection[str]) -> None:
         """Note that a strategy misses scores; the next :meth:`look` has them computed."""
@@ -90,6 +99,8 @@ class Scoring:
     def look(self) -> None:
         """Have computed what is missing: what strategies want, and what the versions say that serve now."""
         if any(job.kind == "train" and state.status not in ENDED for job, state in self._jobs.all()):
+            return
+        if time.monotonic() < self._paused_until:
             return
         with self._lock:
             wanted, self._wanted = self._wanted, set()
