@@ -48,6 +48,23 @@ def test_what_numpy_raises_when_memory_is_out_is_recognised_behind_another_error
     assert "train_memory_mb" in summary(caught.value, CONFIG)
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        ImportError("torch/_C.so: failed to map segment from shared object"),
+        ImportError("libtorch.so: cannot allocate memory in static TLS block"),
+        RuntimeError("Resource temporarily unavailable"),
+        RuntimeError("can't start new thread"),
+    ],
+)
+def test_a_limit_below_what_the_libraries_take_is_no_riddle(error: Exception) -> None:
+    assert "train_memory_mb" in summary(error, CONFIG)
+
+
+def test_a_file_that_somebody_else_holds_is_no_lack_of_memory() -> None:
+    assert "train_memory_mb" not in summary(BlockingIOError(11, "Resource temporarily unavailable"), CONFIG)
+
+
 def test_a_full_gpu_names_the_other_setting() -> None:
     said = summary(RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB"), CONFIG)
     assert "25%" in said

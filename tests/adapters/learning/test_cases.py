@@ -195,6 +195,15 @@ def test_other_labels_that_cannot_be_used_are_no_reason_to_distrust_everything(r
         ("sub-01_FLAIR", {}, "sub-01"),
         ("case_7", {}, "case_7"),
         ("subject-3", {}, "subject-3"),
+        ("BraTS_001_flair", {}, "BraTS_001"),
+        ("BraTS_001_T1ce", {}, "BraTS_001"),
+        ("a__BraTS_001__BraTS_001_t1", {}, "a__BraTS_001"),
+        ("p1__flair", {}, "p1"),
+        ("TCGA_CS_4941__TCGA_CS_4941_12", {}, "TCGA_CS_4941"),
+        ("p1__p12", {}, "p1__p12"),
+        ("images__case_7", {}, "images__case_7"),
+        ("images__case_7_t2", {}, "images__case_7"),
+        ("t1", {}, "t1"),
     ],
 )
 def test_two_images_of_one_patient_are_one_patient(image: str, info: dict[str, str], patient: str) -> None:

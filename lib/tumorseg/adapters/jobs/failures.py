@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 #: How libraries say that memory could not be had; they raise plain RuntimeErrors.
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "cannot allocate memory", "bad_alloc", "out of memory")
+#: How the system says so of libraries to load and threads to start; they need memory too.
+_NO_ROOM = ("failed to map segment", "resource temporarily unavailable", "can't start new thread")
 _GPU = ("cuda", "gpu", "cublas", "cudnn")
 
 
@@ -30,7 +32,8 @@ def out_of_memory(error: BaseException, config: AppConfig) -> str:
     """Return what to do where memory was missing, of the GPU or of the process; else an empty text."""
     for cause in _causes(error):
         text = f"{type(cause).__name__} {cause}".casefold()
-        said = isinstance(cause, RuntimeError | OSError) and any(words in text for words in _NO_MEMORY)
+        said = isinstance(cause, RuntimeError | OSError | ImportError) and any(words in text for words in _NO_MEMORY)
+        said = said or (isinstance(cause, RuntimeError | ImportError) and any(words in text for words in _NO_ROOM))
         if said and any(word in text for word in _GPU):
             return (
                 f"out of memory on the GPU: this job may take {config.train_gpu_fraction:.0%} of it "

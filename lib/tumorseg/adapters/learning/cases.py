@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 #: How BIDS names a subject; files of one study are images of one patient.
 _BIDS_SUBJECT = re.compile(r"(?:^|_)(sub-[A-Za-z0-9]+)(?=_|$)")
+#: How files of one examination are told apart: ``p1_flair`` beside ``p1_t1``, or ``flair`` and ``t1`` in the folder p1.
+_SEQUENCE = re.compile(r"(?:^|[_\-. ])(?:flair|t1|t1w|t1n|t1c|t1ce|t1gd|t1post|t2|t2w|t2f)$", re.IGNORECASE)
+#: Between folders and file in an image's id.
+_FOLDER = "__"
 
 
 def gather(history: LabelHistory, source: ImageSource, classes: Mapping[str, int], model: str) -> Gathered:
@@ -84,10 +88,24 @@ def counting(versions: Iterable[LabelVersion], states: Mapping[str, State]) -> L
 
 
 def patient_of(entry: ImageEntry) -> str:
-    """Return whose an image is: DICOM's PatientID, else the study; BIDS's subject; else the image alone."""
+    """Return whose an image is: DICOM's PatientID, else the study; BIDS's subject; else as files are called.
+
+    Sequences of one name are of one patient (BraTS), and so are files that are called as their folder is (the slices of
+    the LGG data): were they taken for several, one patient would train and validate.
+    """
     said = str(entry.info.get("PatientID") or "").strip() or str(entry.info.get("StudyInstanceUID") or "")
     subject = _BIDS_SUBJECT.search(entry.id)
-    return said or (subject[1] if subject else entry.id)
+    return said or (subject[1] if subject else _named(entry.id))
+
+
+def _named(image: str) -> str:
+    """Return what images of one patient have in common in their names, the whole name where nothing tells."""
+    folder, _, name = image.rpartition(_FOLDER)
+    own = folder.rpartition(_FOLDER)[2]
+    stem = _SEQUENCE.sub("", name)
+    if folder and (not stem or re.match(rf"{re.escape(own)}(?![A-Za-z0-9])", name)):
+        return folder
+    return f"{folder}{_FOLDER}{stem}" if folder else stem or image
 
 
 def _versions(history: LabelHistory, image: str) -> list[LabelVersion]:
