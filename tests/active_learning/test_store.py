@@ -42,6 +42,12 @@ def test_what_was_put_comes_back_in_another_process_of_the_site(store: ScoreStor
     assert np.array_equal(row.embedding, VECTOR)
 
 
+def test_others_on_the_machine_cannot_look_into_its_folder(store: ScoreStore, path: Path) -> None:
+    """Ids of images are often names of patients."""
+    store.put("m", "1", "a", "x", {ENTROPY: 0.25}, None)
+    assert path.parent.stat().st_mode & 0o077 == 0
+
+
 def test_a_new_version_of_the_model_knows_nothing_of_what_the_old_one_said(store: ScoreStore) -> None:
     store.put("m", "1", "a", "x", {ENTROPY: 0.25}, None)
     assert store.known("m", "2") == {}

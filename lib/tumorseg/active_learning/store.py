@@ -96,6 +96,8 @@ class ScoreStore:
         vector = None if embedding is None else np.ascontiguousarray(embedding, "<f4").tobytes()
 
         def write(database: Database) -> None:
+            with spoken(self.path, _WHAT):
+                self.path.parent.mkdir(parents=True, mode=0o700, exist_ok=True)  # ids of images may name patients
             with database.transaction() as connection:
                 kept, blob = _same(connection, model, version, image, fingerprint)
                 text = json.dumps({**kept, **{name: _as_json(value) for name, value in columns.items()}})

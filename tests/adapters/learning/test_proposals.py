@@ -36,6 +36,11 @@ def test_an_answer_comes_back_as_it_was(tmp_path: Path) -> None:
     assert [int(found.masks[name].sum()) for name in ("core", "oedema")] == [4, 0]  # a class not found is empty
 
 
+def test_others_on_the_machine_cannot_look_at_the_masks(tmp_path: Path) -> None:
+    keep(Proposals(tmp_path / "learning" / "p", "here"))
+    assert [folder.stat().st_mode & 0o077 for folder in (tmp_path / "learning", tmp_path / "learning" / "p")] == [0, 0]
+
+
 @pytest.mark.parametrize("voxels", [np.zeros((3, 4, 5), np.uint8), np.full((3, 4, 5), 2, np.uint8)])
 def test_nothing_marked_and_everything_marked(tmp_path: Path, voxels: np.ndarray) -> None:
     kept = Proposals(tmp_path, "here")

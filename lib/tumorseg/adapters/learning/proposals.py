@@ -85,7 +85,8 @@ class Proposals:
         file = io.BytesIO()
         text = np.frombuffer(json.dumps(said).encode(), np.uint8)
         np.savez_compressed(file, said=text, start=np.array(start), part=part, affine=mask.grid.affine)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.parent.mkdir(parents=True, mode=0o700, exist_ok=True)  # the mode is of the last folder only
+        self.folder.mkdir(mode=0o700, exist_ok=True)
         write_atomically(self.folder / f"{self._of_image(image)}-{_digest(holder)}{_SUFFIX}", file.getvalue())
         if self._written % _LOOK_EVERY == 0:
             self._make_room()
