@@ -166,6 +166,13 @@ def test_after_a_restart_the_lease_says_when_it_began(client: TestClient, clock:
     assert [effort.seconds for effort in efforts(client)] == [70.0]
 
 
+def test_a_viewer_with_an_endless_name_takes_no_memory_of_that_size(client: TestClient) -> None:
+    infer(client, client_id="x" * 100_000)
+    assert max(len(holder) for _, holder in desk_of(client)._begun) <= 200
+    save(client, TUMOUR, client_id="x" * 100_000)
+    assert [effort.began for effort in efforts(client)] == ["answer"]
+
+
 def test_the_original_label_stands_in_for_an_answer(client: TestClient) -> None:
     save(client, TUMOUR, tag="original", model="older", model_version="7")
     assert efforts(client) == []  # what a model made is no work of anybody

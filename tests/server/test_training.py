@@ -234,6 +234,7 @@ def test_update_model_of_ohif_trains_the_default_one(waiting: TestClient) -> Non
     assert said[MODEL]["result"]["status"] == "SUBMITTED"
     named = waiting.post("/train/", json={MODEL: {"max_epochs": 7}}).json()
     assert named[MODEL]["result"]["request"]["epochs"] == 7
+    assert waiting.post("/train/", json={MODEL: 5}).status_code == 422  # not an error of ours
     asked = len(waiting.get("/learning/jobs").json())
     assert waiting.post("/train/", json={MODEL: {"max_epochs": 9}, "threshold": {}}).status_code == 404
     assert len(waiting.get("/learning/jobs").json()) == asked  # all that are named, or none

@@ -23,6 +23,7 @@ from tumorseg.server.forms import UploadRoute
 from tumorseg.server.request_id import current as current_request
 from tumorseg.server.rules import Caller, rule
 
+_LONGEST_HOLDER = 200
 router = APIRouter(prefix="/datastore", tags=["images and labels"], route_class=UploadRoute)
 
 
@@ -182,7 +183,8 @@ def put_label_info(
 def holder(who: Principal, said: Mapping[str, Any] | None = None) -> str:
     """Say under which name somebody holds cases: where nobody signs in, the one that their viewer gives itself."""
     client = (said or {}).get("client_id") if who.how == LOCAL.how else None
-    return client if isinstance(client, str) and client.strip() else who.name
+    # No longer than the next case takes one: names are remembered for as long as somebody works.
+    return client[:_LONGEST_HOLDER] if isinstance(client, str) and client.strip() else who.name
 
 
 def made_by(

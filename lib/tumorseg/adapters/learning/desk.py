@@ -114,6 +114,9 @@ class LearningDesk:
             NotFoundError, InputError, OSError: as :meth:`train`; then none is asked for.
         """
         said = dict(params or {})
+        for name in self.specs:
+            if not isinstance(said.get(name, {}), Mapping):
+                raise InputError(f"expected the settings of {name} as an object, got {type(said[name]).__name__}")
         names = [name for name, value in said.items() if isinstance(value, Mapping)] or list(self.specs)[:1]
         return self._train({name: self._request(name, said.get(name)) for name in names}, who)
 
