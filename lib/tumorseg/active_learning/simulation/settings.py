@@ -81,6 +81,6 @@ class Settings:
 #: Minutes on two cores, on pictures of 64 x 64.
 QUICK = Settings(patients=40)
 #: Hours on two cores; the published network by its own recipe, at half the data's resolution.
-REAL = Settings(model="resunet", start=32, batch=32, growth=1.5, rounds=6, steps=300, warm=True, shrink=2)
+REAL = Settings(model="resunet", start=16, batch=16, growth=1.8, rounds=6, steps=300, warm=True, shrink=2)
 #: What another unit changes: a case is worth many slices.
 CASES: dict[str, int] = {"start": 2, "batch": 2}
