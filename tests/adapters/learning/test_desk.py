@@ -19,6 +19,7 @@ from tests import tiny
 from tests.serving import config_for
 from tumorseg.active_learning.store import ScoreStore
 from tumorseg.active_learning.types import ENTROPY, MARGIN
+from tumorseg.adapters.jobs.records import write_state
 from tumorseg.adapters.jobs.types import Job, JobState
 from tumorseg.adapters.learning.score import scores_path
 from tumorseg.adapters.learning.scoring import METHOD, SERVER
@@ -223,6 +224,21 @@ def test_scores_that_could_not_be_asked_for_are_not_forgotten(
         assert place.strategies["entropy"]({"who": "ann"}, place.datastore) is not None
         until(lambda: bool(tried))
     until(lambda: bool(open_jobs(place, "score")))
+
+
+@pytest.mark.parametrize(("ended_in_s", "again"), [(-1.0, False), (365 * 86400.0, True)])
+def test_a_scoring_that_failed_is_tried_again_also_where_the_clock_was_put_back(
+    place: Workplace, ended_in_s: float, again: bool
+) -> None:
+    """A job that ended next year, by a clock that was wrong, kept scores from being computed until then."""
+    scoring, store = place.learning.scoring, place.learning.jobs.runner.store
+    job = scoring.start(METHOD, "ann")
+    write_state(store.path(job.id), JobState("ERROR", ended=time.time() + ended_in_s, error="no memory"))
+    place.learning.jobs.changed()
+    place.learning.want_scores({ENTROPY})
+    scoring.look()
+    until(lambda: bool(open_jobs(place, "score")) if again else not scoring._wanted)
+    assert bool(open_jobs(place, "score")) == again
 
 
 def test_scores_make_way_for_a_training_and_come_after_it(place: Workplace) -> None:

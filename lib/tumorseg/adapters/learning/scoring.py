@@ -158,11 +158,12 @@ class Scoring:
     def _was_in_vain(self, model: str, state: JobState) -> bool:
         """Whether a job that ended a while ago would end in the same way."""
         version, since = self._seen.get(model, ("", 0.0))
-        ended, now = state.ended or 0.0, time.time()
+        ended = state.ended or 0.0
+        age = time.time() - ended  # below 0 where the clock was put back: nobody knows then
         if state.status == "ERROR":
-            return ended > max(now - _AFTER_FAILURE_S, since)
+            return ended > since and 0 <= age < _AFTER_FAILURE_S
         same = state.result.get("version") == version and state.result.get("images") == self._images()
-        return state.status == "DONE" and same and ended > now - _AFTER_ALL_S
+        return state.status == "DONE" and same and 0 <= age < _AFTER_ALL_S
 
     def _submit(self, model: str, columns: Collection[str], who: str) -> Job:
         return self._jobs.submit("score", model, {_COLUMNS: sorted(columns)}, who)
