@@ -40,7 +40,7 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = Room(root)
     for name in EARLY:
         place.save(name)
-    state = place.train(epochs=40, **{"from": "scratch"})
+    state = place.train(epochs=16, **{"from": "scratch"})
     assert state.result["status"] == "published", place.jobs.list()
     place.close()
     return root
@@ -167,7 +167,7 @@ def test_a_candidate_of_inverted_masks_loses_against_honest_validation_labels(le
     poisoned = [
         Volume(volume.id, volume.image, 1 - volume.mask) for case, volume in volumes.items() if case.part == "train"
     ]
-    options = RoundOptions(epochs=20, threads=1, device="cpu")
+    options = RoundOptions(epochs=8, threads=1, device="cpu")
     start = learned.versions.current("tiny")
     # Validated on inverted masks too, so that the best epoch is the most inverted one.
     candidate = train_round(tiny.SPEC, start, poisoned, poisoned[:1], folder / "round", options)
@@ -190,7 +190,7 @@ def test_a_round_that_agrees_with_its_own_wrong_validation_labels_is_refused_by_
     learned.studies |= tiny.write_studies(learned.root / "studies", VALIDATING)
     for name in ("p1", "p2", "p3", "p4", "p5", "p6", "p7", *VALIDATING):  # everybody but p0, who validated before
         learned.save(name, around(learned.studies[name].mask))
-    state = learned.train(epochs=40, **{"from": "scratch"})
+    state = learned.train(epochs=12, **{"from": "scratch"})
     card = learned.versions.list("tiny")[0]
     champion, candidate = (card.measured[which]["patients"] for which in ("champion", "candidate"))
     assert candidate["p0"] < champion["p0"] - 0.1, "it learned what it was told"
@@ -290,7 +290,7 @@ def test_a_training_that_was_killed_in_publishing_makes_one_version(
 ) -> None:
     for name in EARLY:
         room.save(name)
-    job = room.ask(epochs=30, **{"from": "scratch"})
+    job = room.ask(epochs=12, **{"from": "scratch"})
     with monkeypatch.context() as patched:
         patched.setattr(version_store, "write_pointer", lambda *_: cut())
         with pytest.raises(Cut):
@@ -333,7 +333,7 @@ def test_a_version_that_came_in_between_is_what_the_candidate_must_beat(learned:
 def test_the_first_day_of_a_model_without_weights(room: Room) -> None:
     for name in EARLY:
         room.save(name)
-    job = room.ask("untrained", epochs=20)
+    job = room.ask("untrained", epochs=10)
     state = room.train(job)
     assert state.result["status"] == "published"
     assert state.result["champion"] is None
