@@ -255,6 +255,18 @@ def test_trainers_are_described_as_the_panels_list_and_edit_them(waiting: TestCl
     assert (stats["epoch"], stats["total_epochs"], stats["best_metric"]) == (0, 1, 0.0)
 
 
+def test_viewers_connect_and_labels_are_saved_while_the_folder_of_the_jobs_fails(waiting: TestClient) -> None:
+    """Slicer and OHIF ask for /info/ first, and can do nothing where it is an error."""
+    jobs = waiting.app.state.workplace.config.state / "jobs"  # type: ignore[attr-defined]
+    jobs.rename(jobs.with_name("aside"))
+    jobs.write_text("this is no folder")
+    info = waiting.get("/info/")
+    assert (info.status_code, info.json()["train_stats"]) == (200, {})
+    save(waiting, "p0")
+    assert waiting.post("/activelearning/entropy", json={}).status_code == 200
+    assert waiting.get("/train/").status_code == 503
+
+
 def test_who_may_look_start_and_stop(tmp_path: Path) -> None:
     config = config_of(tmp_path)
     with jobs_held(config), in_process(config) as client:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,8 +86,8 @@ class Workplace:
             "trainers": trainers,
             "strategies": {name: strategy.info() for name, strategy in self.strategies.items()},
             "scoring": self.learning.scoring.describe(),
-            "train_stats": self.learning.stats(),
-            "versions": self.learning.versions(),
+            "train_stats": _unless_the_disk_fails(self.learning.stats),
+            "versions": _unless_the_disk_fails(self.learning.versions),
             "datastore": self._counts(),
         }
 
@@ -106,3 +107,11 @@ class Workplace:
         self.effort.close()
         self.source.close()
         self.datastore.close()
+
+
+def _unless_the_disk_fails(ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Return nothing about trainings that cannot be read: no viewer connects without the rest of what is served."""
+    try:
+        return ask()
+    except OSError:  # said in the log by who looks after them
+        return {}
