@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tumorseg.adapters.jobs import orders
-from tumorseg.adapters.jobs.runner import JobRunner
+from tumorseg.adapters.jobs.runner import SILENCE_S, JobRunner
 from tumorseg.adapters.jobs.types import Job, JobState
 from tumorseg.config import AppConfig
 
@@ -29,9 +29,9 @@ def settings(folder: Path, studies: str = "studies", **given: Any) -> AppConfig:
 class Bench(JobRunner):
     """A runner that keeps what it was told."""
 
-    def __init__(self, config: AppConfig, grace_s: float = 10.0) -> None:
+    def __init__(self, config: AppConfig, grace_s: float = 10.0, silence_s: float = SILENCE_S) -> None:
         self.told: list[tuple[str, str]] = []
-        super().__init__(config, self._note, command=COMMAND, grace_s=grace_s)
+        super().__init__(config, self._note, command=COMMAND, grace_s=grace_s, silence_s=silence_s)
 
     def _note(self, job: Job, state: JobState) -> None:
         self.told.append((job.id, state.status))
@@ -59,8 +59,8 @@ class Bench(JobRunner):
 
 
 @contextmanager
-def running(config: AppConfig, grace_s: float = 10.0) -> Iterator[Bench]:
-    bench = Bench(config, grace_s)
+def running(config: AppConfig, grace_s: float = 10.0, silence_s: float = SILENCE_S) -> Iterator[Bench]:
+    bench = Bench(config, grace_s, silence_s)
     bench.start()
     try:
         yield bench

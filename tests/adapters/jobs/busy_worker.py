@@ -123,6 +123,15 @@ def do_wait(job: Job, config: AppConfig, reporter: Reporter) -> None:
         time.sleep(0.02)
 
 
+def do_hang(job: Job, config: AppConfig, reporter: Reporter) -> None:
+    """The first time wait for something that never comes, without looking whether it should stop."""
+    mark = reporter.folder / "hung"
+    if not mark.exists():
+        mark.touch()
+        time.sleep(FOREVER_S)
+    reporter.result({"after": "hanging"})
+
+
 def do_not_listen(job: Job, config: AppConfig, reporter: Reporter) -> None:
     """Be in the middle of something that cannot be interrupted, with a child that does not listen either."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

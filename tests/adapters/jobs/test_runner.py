@@ -95,6 +95,18 @@ def test_what_crashes_is_given_up_and_its_last_words_are_kept(tmp_path: Path) ->
     assert state.error in log
 
 
+def test_a_job_that_hangs_is_ended_and_tried_again_and_does_not_block_the_others(tmp_path: Path) -> None:
+    with running(settings(tmp_path), silence_s=6.0) as bench:
+        hanging, other = bench.do("hang"), bench.do("nothing")
+        process = bench.process(hanging)
+        state = bench.after(hanging, "DONE")
+        bench.after(other, "DONE")
+        log = "\n".join(bench.log(hanging))
+    assert state.attempts == 2
+    assert "the attempt ended: it said nothing for 6 s, hung, and was ended" in log
+    assert not is_alive(process)
+
+
 def test_a_job_that_waits_is_cancelled_at_once(tmp_path: Path) -> None:
     """MONAI Label cannot cancel what is queued."""
     bench = Bench(settings(tmp_path))

@@ -35,6 +35,8 @@ POLL_S = 2.0
 TICK_S = 0.2
 #: What closing waits for beyond the time that a job has to stop: one that hangs in a broken disk cannot be ended.
 MARGIN_S = 5.0
+#: A job that says nothing for so long hangs (a share that does not answer, a deadlock) and keeps the others from running.
+SILENCE_S = 3600.0
 
 
 class JobRunner:
@@ -47,6 +49,7 @@ class JobRunner:
             meanwhile.
         command: what runs a job; its folder is appended.
         grace_s: s between asking a job to stop and ending it.
+        silence_s: s after which a job that neither gets on nor logs anything is ended, and tried again.
     """
 
     def __init__(
@@ -56,12 +59,13 @@ class JobRunner:
         *,
         command: Sequence[str] = COMMAND,
         grace_s: float = GRACE_S,
+        silence_s: float = SILENCE_S,
     ) -> None:
         self.store = JobStore(config.state / "jobs")
         self._config = config
         self._ended = ended
         self._command = command
-        self._grace_s = grace_s
+        self._grace_s, self._silence_s = grace_s, silence_s
         self._wake = threading.Event()
         self._closing = False
         self._lock = -1
@@ -169,24 +173,30 @@ class JobRunner:
             return False
         logger.info("job %s started, process %d", id, process.pid)
         try:
-            died = self._attend(id, process)
+            died, hung = self._attend(id, process)
         finally:
             process.kill()
             code = process.collect()
-        self._settle(id, failures.death(code, self.store.log(id, 1)), died=died)
+        silent = f"it said nothing for {self._silence_s:.0f} s, hung, and was ended"
+        self._settle(id, silent if hung else failures.death(code, self.store.log(id, 1)), died=died)
         return True
 
-    def _attend(self, id: str, process: JobProcess) -> bool:
-        """Wait until a process has ended; return whether it did so of itself."""
+    def _attend(self, id: str, process: JobProcess) -> tuple[bool, bool]:
+        """Wait until a process has ended; return whether nobody asked it to, and whether it hung."""
         asked_at: float | None = None
+        pulse, heard_at = self.store.pulse(id), time.monotonic()
         while not process.ended():
+            if (now := self.store.pulse(id)) != pulse:
+                pulse, heard_at = now, time.monotonic()
+            elif asked_at is None and time.monotonic() - heard_at > self._silence_s:
+                return True, True
             if asked_at is None and (self._closing or self.store.cancelled(id)):
                 asked_at = time.monotonic()
                 process.ask()
             elif asked_at is not None and time.monotonic() - asked_at > self._grace_s:
                 process.kill()
             self._wait(TICK_S)
-        return asked_at is None
+        return asked_at is None, False
 
     def _settle(self, id: str, why: str, *, died: bool) -> None:
         """Write where a job stands whose process is gone."""

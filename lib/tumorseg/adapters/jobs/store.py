@@ -135,6 +135,11 @@ class JobStore:
         """Return whether somebody wants the job stopped."""
         return (self.folder / id / records.CANCEL).exists()
 
+    def pulse(self, id: str) -> object:
+        """Return what differs whenever a job gets on or says something."""
+        files = (self.folder / id / name for name in (records.STATE, records.LOG))
+        return tuple((state.st_mtime_ns, state.st_size) for state in map(_stat, files) if state)
+
     def begin(self, id: str) -> JobState | None:
         """Take a job out of the queue; None where it does not wait any more."""
         folder = self.path(id)
@@ -238,6 +243,13 @@ def _after_death(state: JobState, why: str) -> JobState:
         return replace(state, status="SUBMITTED", deaths=deaths, eta_s=None)
     said = f"given up: {deaths} attempts in a row ended without getting further; the last one: {why}"
     return replace(state, status="ERROR", deaths=deaths, eta_s=None, ended=time.time(), error=said)
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        return None
 
 
 def _sync(folder: Path) -> None:

@@ -13,7 +13,7 @@ What a model answered itself (tag ``original``) never counts. An empty mask says
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from tumorseg.adapters.datastore import FINAL
@@ -38,7 +38,13 @@ _SEQUENCE = re.compile(r"(?:^|[_\-. ])(?:flair|t1|t1w|t1n|t1c|t1ce|t1gd|t1post|t
 _FOLDER = "__"
 
 
-def gather(history: LabelHistory, source: ImageSource, classes: Mapping[str, int], model: str) -> Gathered:
+def gather(
+    history: LabelHistory,
+    source: ImageSource,
+    classes: Mapping[str, int],
+    model: str,
+    between: Callable[[], None] = lambda: None,
+) -> Gathered:
     """Look at every image with a label, its mask and its image's grid included.
 
     Args:
@@ -46,6 +52,7 @@ def gather(history: LabelHistory, source: ImageSource, classes: Mapping[str, int
         source: of the images.
         classes: of the model, name -> value.
         model: its name, for messages.
+        between: called before every image; what it raises ends the gathering.
 
     Raises:
         UnavailableError: the images cannot be reached at the moment. Without some of them, those of patients who
@@ -59,6 +66,7 @@ def gather(history: LabelHistory, source: ImageSource, classes: Mapping[str, int
     for image, versions in known.items():
         if not versions:
             continue  # removed since
+        between()
         version = counting(versions, states)
         if version is None:
             left_out.append(LeftOut(image, versions[-1].uid, "rejected by a reviewer: correct it and save it again"))

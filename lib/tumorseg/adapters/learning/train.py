@@ -107,7 +107,8 @@ class Training:
     def _begin(self) -> Snapshot:
         """Decide what is learned from, once for all attempts."""
         history = self._reader.history
-        found = gather(history, self._reader.source, dict(self._spec.labels), self._job.model)
+        ticks = self._ticks(0.0, 0.0, 0)
+        found = gather(history, self._reader.source, dict(self._spec.labels), self._job.model, ticks)
         parts = FrozenParts(history.database).assign(case.patient for case in found.cases)
         cases = (
             CaseUsed(case.image, case.patient, parts[case.patient], case.version.uid, case.version.sha256)
