@@ -109,3 +109,21 @@ def test_nobody_waits_where_many_are_chosen_from_and_nothing_is_labelled(thinker
     assert thinker.times == 0  # the thinker is still not allowed to
     thinker.go.set()
     ahead.close()
+
+
+def test_a_machine_without_a_thread_to_spare_is_tried_again(
+    ahead: Ahead, thinker: Thinker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lock stayed held: the strategy chose by lot until the next restart."""
+
+    def none_left(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    thinker.go.set()
+    with monkeypatch.context() as machine:
+        machine.setattr(threading.Thread, "start", none_left)
+        assert choose(ahead, IMAGES) in IMAGES
+        ahead.close()
+    choose(ahead, IMAGES)
+    ahead.close()
+    assert choose(ahead, IMAGES) == "i39"

@@ -90,3 +90,21 @@ def test_an_archive_that_does_not_answer_is_said_and_stops_nothing(folder: Path,
     assert states.now("a") is None
     assert "does not answer" in caplog.text
     states.close()
+
+
+def test_a_machine_without_a_thread_to_spare_is_tried_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lock stayed held: no score counted until the next restart, and the request was an error."""
+
+    def none_left(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    states = ImageStates(FileSource(folder))
+    monkeypatch.setattr("tumorseg.adapters.learning.states.FIRST_LOOK_S", 0.0)
+    with monkeypatch.context() as machine:
+        machine.setattr(threading.Thread, "start", none_left)
+        assert states.current() == {}
+        states.close()
+    states._closed = False
+    monkeypatch.setattr("tumorseg.adapters.learning.states.FIRST_LOOK_S", 60.0)
+    assert states.current()
+    states.close()

@@ -119,5 +119,11 @@ class Ahead:
             finally:
                 self._thinking.release()
 
-        self._thread = threading.Thread(target=think, name=f"choose-{self._strategy.name}", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=think, name=f"choose-{self._strategy.name}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # the system has no thread left: the next request tries again
+            self._thinking.release()
+            logger.warning("%s does not choose ahead: %s", self._strategy.name, error)
+            return
+        self._thread = thread

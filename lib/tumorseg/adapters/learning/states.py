@@ -60,8 +60,14 @@ class ImageStates:
         if self._closed or time.monotonic() - self._looked < LOOK_AGAIN_S:
             return
         if self._looking.acquire(blocking=False):
-            self._thread = threading.Thread(target=self._look, name="image-states", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._look, name="image-states", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:  # the system has no thread left: what was seen last serves
+                self._looking.release()
+                logger.warning("whether images have changed is not looked at: %s", error)
+                return
+            self._thread = thread
 
     def close(self) -> None:
         """Wait for a look that is going on, and begin no other."""
