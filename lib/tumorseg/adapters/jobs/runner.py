@@ -35,7 +35,7 @@ POLL_S = 2.0
 TICK_S = 0.2
 #: What closing waits for beyond the time that a job has to stop: one that hangs in a broken disk cannot be ended.
 MARGIN_S = 5.0
-#: A job that says nothing for so long hangs (a share that does not answer, a deadlock) and keeps the others from running.
+#: A job that says nothing for so long hangs (a share that does not answer, a deadlock) and keeps the others waiting.
 SILENCE_S = 3600.0
 
 
