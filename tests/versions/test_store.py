@@ -252,6 +252,14 @@ def test_a_damaged_card_is_left_out_and_the_others_stay(store: VersionStore, cap
     assert one.id in caplog.text
 
 
+def test_the_id_of_a_damaged_card_is_not_given_again_so_that_a_backup_can_bring_it_back(store: VersionStore) -> None:
+    damaged = store.refuse(_card(store, "", "refused"))
+    file = store.root / "unet" / "cards" / f"{damaged.id}.json"
+    file.write_text("damaged")
+    assert store.refuse(_card(store, "", "refused")).id == "0002-none"
+    assert file.read_text() == "damaged"
+
+
 def test_versions_of_servers_without_cards_are_adopted(store: VersionStore) -> None:
     folder = store.root / "unet"
     first, gone, last = _old_server(folder, b"one", b"gone", b"two")

@@ -77,14 +77,19 @@ def write_card(folder: Path, card: VersionCard) -> None:
     write_durably(folder / f"{card.id}.json", text.encode())
 
 
+def card_ids(folder: Path) -> list[str]:
+    """Return the ids of a folder's cards, damaged ones too: none of them is given a second time."""
+    try:
+        return [path.stem for path in folder.iterdir() if path.suffix == ".json" and number_of(path.stem)]
+    except FileNotFoundError:
+        return []
+
+
 def read_cards(folder: Path) -> dict[str, VersionCard]:
     """Return the cards of a folder by id, newest first; a damaged one is left out and logged."""
-    try:
-        files = [path for path in folder.iterdir() if path.suffix == ".json" and number_of(path.stem)]
-    except FileNotFoundError:
-        return {}
-    files.sort(key=lambda path: (number_of(path.stem), path.stem), reverse=True)
-    cards = {path.stem: _read(path, path.stat().st_mtime_ns) for path in files}
+    ids = sorted(card_ids(folder), key=lambda version: (number_of(version), version), reverse=True)
+    files = {version: folder / f"{version}.json" for version in ids}
+    cards = {version: _read(path, path.stat().st_mtime_ns) for version, path in files.items()}
     return {version: card for version, card in cards.items() if card is not None}
 
 

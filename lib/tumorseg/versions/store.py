@@ -24,7 +24,7 @@ from typing import NoReturn
 
 from tumorseg.errors import ConflictError, InputError, NotFoundError
 from tumorseg.versions.adopted import is_published, known_cards
-from tumorseg.versions.cards import last_number, make_id, number_of, read_cards, require_digest, write_card
+from tumorseg.versions.cards import card_ids, last_number, make_id, number_of, read_cards, require_digest, write_card
 from tumorseg.versions.files import CARDS, alone, holds, keep_weights, weights_file
 from tumorseg.versions.pointer import Pointer, read_pointer, stamp_of, write_pointer
 from tumorseg.versions.types import SHIPPED, VersionCard
@@ -85,7 +85,7 @@ class VersionStore:
 
     def new_id(self, model: str, sha256: str) -> str:
         """Return an id later than every one there is; where two ask at once, publishing decides who gets it."""
-        return make_id(last_number(known_cards(self._folder(model))) + 1, sha256 and require_digest(sha256))
+        return make_id(_last(self._folder(model)) + 1, sha256 and require_digest(sha256))
 
     def list(self, model: str) -> builtins.list[VersionCard]:
         """Return the cards of all versions, published and refused, newest first."""
@@ -211,7 +211,7 @@ class VersionStore:
 
     def _write(self, folder: Path, card: VersionCard) -> VersionCard:
         """Write a card under an id later than all that are there; the lock is held."""
-        last = last_number(known_cards(folder))
+        last = _last(folder)
         number = number_of(card.id)
         kept = card if number > last else replace(card, id=make_id(last + 1, card.sha256))
         if make_id(number_of(kept.id), kept.sha256) != kept.id:
@@ -234,6 +234,11 @@ class VersionStore:
         if not _MODEL.fullmatch(model):
             raise NotFoundError(f"unknown model {model[:80]!r}")
         return self.root / model
+
+
+def _last(folder: Path) -> int:
+    """Return the highest number that a version of a model has."""
+    return last_number([*known_cards(folder), *card_ids(folder / CARDS)])
 
 
 def _cut_off(folder: Path, pointer: Pointer, card: VersionCard) -> VersionCard | None:
