@@ -195,3 +195,13 @@ def test_the_file_says_what_the_serving_model_has_to_know(volumes, tmp_path):
     candidate = train_round(tiny.SPEC, tiny.SPEC.weights, volumes[:3], volumes[3:], tmp_path, options)
     assert read_metadata(candidate)["preprocess"] == "clahe"
     assert "minutes" not in read_metadata(candidate)
+
+
+def test_the_validation_patients_choose_nothing_since_they_are_to_judge(volumes, tmp_path):
+    """Were the best epoch chosen on them, their figures of the candidate would be better than it is."""
+    inverted = [Volume(one.id, one.image, 1 - one.mask) for one in volumes[3:]]
+    weights = [
+        train_round(tiny.SPEC, tiny.SPEC.weights, volumes[:3], judges, tmp_path / name, QUICK)
+        for name, judges in (("true", volumes[3:]), ("inverted", inverted))
+    ]
+    assert same_weights(*weights)

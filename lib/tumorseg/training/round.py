@@ -114,14 +114,15 @@ def train_round(
         spec: the model.
         start: weights that serve; None where there are none, then the round begins from scratch.
         train: patients to learn from, as :func:`tumorseg.training.data.as_volume` makes them.
-        validation: patients by which the best epoch is chosen.
+        validation: patients whose Dice is told after every epoch. They choose nothing, not even an epoch: they are to
+            judge the candidate, and whoever judges must not have chosen.
         out: folder of this round, kept by whoever wants to go on.
         options: how.
         report: hears of every step.
         stopped: asked before every step.
 
     Returns:
-        The candidate's weights (fp16 safetensors), with the metadata that a serving model reads.
+        The candidate: the average at the end as fp16 safetensors, with the metadata that a serving model reads.
 
     Raises:
         InputError: no patient to train or to validate on, no slice with tumour, or weights of another network.
@@ -192,6 +193,11 @@ class _RoundTrainer(Trainer):
 
     allowed_s = math.inf
 
+    def _keep(self, row: dict[str, float]) -> None:
+        """Keep the average of now, whatever the validation patients say of it; but never one that is no number."""
+        self.best_loss = math.inf
+        super()._keep(row)
+
     def progress(self) -> float:
         """How far the plan is, in [0, 1]; 1 where the time is over."""
         return 1.0 if self.seconds >= self.allowed_s else super().progress()
@@ -226,11 +232,11 @@ def _fill(network: nn.Module, spec: SlicewiseSpec, start: Path | None) -> None:
 
 
 def _publish(result: FitResult, target: Path, metadata: Mapping[str, str]) -> Path:
-    """Write the best weights as fp16, with what is known of them."""
+    """Write the weights that were kept last as fp16, with what is known of them."""
     if result.best_epoch < 0:
         raise InputError("the training went wrong: the validation loss was never a number. Train from scratch?")
-    best = next(row for row in result.history if row["epoch"] == result.best_epoch)
-    about = {name: str(best[name]) for name in ("epoch", "valid_loss", Trainer.score)}
+    last = next(row for row in result.history if row["epoch"] == result.best_epoch)
+    about = {name: str(last[name]) for name in ("epoch", "valid_loss", Trainer.score)}
     save_weights(load_file(result.weights), target, half=True, metadata={**metadata, **about})
     return target
 

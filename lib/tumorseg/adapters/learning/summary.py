@@ -105,7 +105,10 @@ class Summary:
 
     def _round(self, found: Any) -> dict[str, Any]:
         """Describe a round, with the id of its version where that is one of ours."""
-        card = self._place.engine.models.versions.by_weights(found.model, found.version) if found.model else None
+        pool = self._place.engine.models
+        # A site's own model may call itself otherwise than it is served as: its weights tell.
+        names = sorted(pool.names, key=lambda name: name != found.model) if found.version else []
+        card = next((card for name in names if (card := pool.versions.by_weights(name, found.version))), None)
         return {**asdict(found), "id": card.id if card else ""}
 
     def _model(self, name: str) -> dict[str, Any]:
@@ -120,12 +123,17 @@ class Summary:
         return {
             "model": name,
             "serving": serving,
-            "versions": [*versions, _shipped(serving)],
+            "versions": [*versions, *([_shipped(serving)] if self._is_shipped(name) else [])],
             "measurements": [list(point) for point in zip(ahead.labels, ahead.scores, strict=True)],
             "needed": NEEDED,
             "forecast": {**asdict(ahead.forecast), "stop": ahead.forecast.stop} if ahead.forecast else None,
             "outlook": ahead.text,
         }
+
+    def _is_shipped(self, name: str) -> bool:
+        """Whether the model comes with weights, as far as is known: a site's own may not."""
+        spec = self._place.learning.specs.get(name)
+        return spec is None or spec.weights.is_file()
 
     def _version(self, card: VersionCard, serving: str) -> dict[str, Any]:
         said = card.measured

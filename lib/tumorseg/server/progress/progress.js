@@ -13,7 +13,7 @@ const percent = (value) => `${Math.round(100 * value)} %`;
 const dice = (value) => value.toFixed(3);
 const minutes = (seconds) => (seconds < 60 ? `${Math.round(seconds)} s` : `${(seconds / 60).toFixed(1)} min`);
 const or = (value, form) => (value === null || value === undefined ? "–" : form(value));
-const plain = (value) => String(Math.round(10 * value) / 10);
+const plain = (value) => String(Number(value.toPrecision(2)) < 10 ? Number(value.toPrecision(2)) : Math.round(value));
 const short = (id) => id.split("-")[0];
 
 /** Put elements somewhere, unless what they are drawn from is as it was. */
@@ -139,8 +139,15 @@ function curve(model) {
 function table(columns, rows) {
   const numeric = (cell) => (cell.number ? "number" : "");
   const head = make("tr", {}, ...columns.map((cell) => make("th", { text: cell.name, className: numeric(cell) })));
-  const lines = rows.map((row) => make("tr", { className: row.serves ? "serves" : "" },
-    ...columns.map((cell) => make("td", { className: numeric(cell) }, cell.of(row)))));
+  const lines = rows.flatMap((row) => {
+    const line = make("tr", { className: row.serves ? "serves" : "" },
+      ...columns.map((cell) => make("td", { className: numeric(cell) }, cell.of(row))));
+    if (!row.why) return [line];
+    // A sentence would make its column, and with it the page, as long as a roll of paper.
+    const why = make("td", { className: "soft", text: row.why });
+    why.colSpan = columns.length;
+    return [line, make("tr", { className: row.serves ? "why serves" : "why" }, why)];
+  });
   return [make("thead", {}, head), make("tbody", {}, ...lines)];
 }
 
@@ -170,7 +177,6 @@ function versions(model) {
     { name: "Labels", number: true, of: (version) => or(version.labelled_cases, String) },
     { name: "Dice", number: true, of: (version) => or(version.dice, dice) + (or(version.low, dice) === "–" ? "" : ` (${dice(version.low)} … ${dice(version.high)})`) },
     { name: "Against the one before", number: true, of: change },
-    { name: "Why", of: (version) => make("span", { className: "soft", text: version.why ?? "" }) },
     { name: "", of: (version) => rollback(model, version) },
   ];
   return [make("h3", { text: model.model }), make("table", {}, ...table(columns, model.versions))];
