@@ -40,7 +40,7 @@ STUDY = ROOT / "sample_data" / "lgg_dicom"
 RESULT = ROOT / "benchmarks" / "results" / "while_training.json"
 PATIENTS = 4
 #: A training must not be over before the last block.
-MINUTES, EPOCHS = 120, 100_000
+MINUTES, EPOCHS = 120, 10_000
 START_S = 300.0
 #: Until a process that goes on computes again, and one that was ended has given back the processor.
 SETTLE_S = 2.0
