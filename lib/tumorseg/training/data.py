@@ -123,5 +123,5 @@ def in_order(volume: Volume, slices: int, batch: int) -> Iterator[tuple[Tensor, 
     for start in range(0, len(volume.mask), batch):
         chunk = range(start, min(start + batch, len(volume.mask)))
         images = np.stack([stack_context(volume.image, k, slices) for k in chunk])
-        masks = volume.mask[chunk.start : chunk.stop, None]
+        masks = np.array(volume.mask[chunk.start : chunk.stop, None])  # torch takes no view that is read-only
         yield torch.from_numpy(images).float(), torch.from_numpy(masks).float()

@@ -19,9 +19,10 @@ from tumorseg.adapters.jobs.types import Job
 from tumorseg.adapters.learning import train
 from tumorseg.adapters.learning.measure import Measurements, case_dice
 from tumorseg.adapters.learning.publishing import Publishing
+from tumorseg.adapters.learning.shelf import Shelf
 from tumorseg.adapters.learning.snapshot import read_snapshot
 from tumorseg.adapters.learning.volumes import CaseReader
-from tumorseg.errors import InputError, NotFoundError
+from tumorseg.errors import InputError, NotFoundError, StorageError
 from tumorseg.training.data import Volume
 from tumorseg.training.round import RoundOptions, train_round
 from tumorseg.versions import store as version_store
@@ -163,7 +164,7 @@ def test_a_candidate_of_inverted_masks_loses_against_honest_validation_labels(le
     job = learned.ask()
     folder = learned.jobs.path(job.id)
     snapshot = train.Training(job, learned.config, learned.reporter(job), reader_of(learned))._begin()
-    volumes, _ = reader_of(learned).volumes(snapshot.cases, "none", 16, 0, lambda: None)
+    volumes, _ = reader_of(learned).volumes(snapshot.cases, "none", 16, Shelf(learned.root / "shelf", 0), lambda: None)
     poisoned = [
         Volume(volume.id, volume.image, 1 - volume.mask) for case, volume in volumes.items() if case.part == "train"
     ]
@@ -252,12 +253,28 @@ def test_an_image_that_the_model_cannot_look_at_stops_no_training(room: Room) ->
     assert "left out: p3" in room.log(job)
 
 
-def test_more_pictures_than_memory_are_said(tmp_path: Path) -> None:
-    room = Room(tmp_path, shape=(5, 96, 96), train_memory_mb="1")
+def test_pictures_that_fit_on_no_disk_are_said(tmp_path: Path) -> None:
+    room = Room(tmp_path, min_free_mb=str(shutil.disk_usage(tmp_path).total >> 20))
     room.save_all()
-    with pytest.raises(InputError, match="raise train_memory_mb"):
+    with pytest.raises(StorageError, match="min_free_mb"):
         room.train()
     room.close()
+
+
+def test_what_a_killed_training_read_is_not_read_again_and_goes_with_its_job(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room.save_all()
+    job = room.ask(epochs=3)
+    with monkeypatch.context() as patched:
+        patched.setattr("tumorseg.training.round.train_round", lambda *_, **__: cut())
+        with pytest.raises(Cut):
+            room.train(job)
+    files = list(room.jobs.path(job.id).rglob("*.npy"))
+    assert len(files) == 2 * len(room.studies)
+    with monkeypatch.context() as patched:
+        patched.setattr(CaseReader, "_volume", lambda *_: cut())
+        room.train(job)
 
 
 def test_a_model_that_does_not_learn_here_is_said(room: Room) -> None:

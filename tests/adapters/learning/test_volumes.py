@@ -12,6 +12,7 @@ from tests import tiny
 from tests.dicom.phantoms import GRIDS, TUMOUR, sample, write_dicom_series, write_nifti
 from tumorseg.adapters.labels import LabelStore
 from tumorseg.adapters.learning.cases import gather
+from tumorseg.adapters.learning.shelf import Shelf
 from tumorseg.adapters.learning.volumes import CaseReader
 from tumorseg.adapters.sources import open_source
 from tumorseg.config import AppConfig
@@ -55,7 +56,7 @@ def test_the_mask_lies_on_the_lesion_whichever_series_was_labelled(
     study = reader.read(used)
     assert np.array_equal(study.mask, tumour > 0)
     assert study.grid.same_as(GRIDS[name])
-    volume = reader.volumes([used], "none", 16, 0, lambda: None)[0][used]
+    volume = reader.volumes([used], "none", 16, Shelf(tmp_path / "shelf", 0), lambda: None)[0][used]
     flair = volume.image[:, tiny.SPEC.channels.index("FLAIR")].astype(np.float32)
     bright = flair > (np.median(flair[volume.mask > 0]) + flair.max() / 2) / 2  # brighter than the cyst
     assert dice(Pair(volume.mask > 0, bright)) > 0.75

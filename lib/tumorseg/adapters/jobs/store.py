@@ -37,7 +37,7 @@ from tumorseg.errors import InputError, NotFoundError
 #: Ended jobs whose state and log are kept.
 KEPT = 50
 #: What an ended job leaves that is large and of no more use: publishing keeps the weights elsewhere.
-LARGE = ("*.pt", "*.safetensors", "*.tmp")
+LARGE = ("*.pt", "*.safetensors", "*.npy", "*.tmp")
 #: Attempts in a row that may be killed without getting further.
 MAX_DEATHS = 3
 #: Written down here: within the class ``list`` is its method.

@@ -21,6 +21,7 @@ from tumorseg.adapters.learning.cases import gather
 from tumorseg.adapters.learning.measure import Measurements
 from tumorseg.adapters.learning.parts import FrozenParts
 from tumorseg.adapters.learning.publishing import Publishing
+from tumorseg.adapters.learning.shelf import Shelf
 from tumorseg.adapters.learning.snapshot import Snapshot, read_snapshot
 from tumorseg.adapters.learning.trainers import trainable
 from tumorseg.adapters.learning.volumes import CaseReader
@@ -145,9 +146,9 @@ class Training:
         return snapshot, train_round(self._spec, start, train, validation, folder, options, self._report, stopped)
 
     def _volumes(self, snapshot: Snapshot, contrast: str, multiple: int) -> tuple[Snapshot, list[Volume], list[Volume]]:
-        limit = self._config.train_memory_mb
+        shelf = Shelf(self._reporter.folder / "volumes", self._config.min_free_mb)
         ticks = self._ticks(0.0, BEGIN, len(snapshot.cases))
-        volumes, unfit = self._reader.volumes(snapshot.cases, contrast, multiple, limit, ticks)
+        volumes, unfit = self._reader.volumes(snapshot.cases, contrast, multiple, shelf, ticks)
         if unfit:
             snapshot = snapshot.without(unfit)
             snapshot.write(self._reporter.folder)

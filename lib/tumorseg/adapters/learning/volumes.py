@@ -10,11 +10,13 @@ from tumorseg.adapters.grids import ImagePlace
 from tumorseg.adapters.learning.masks import marked
 from tumorseg.adapters.learning.types import LeftOut
 from tumorseg.errors import InputError, NotFoundError
+from tumorseg.io.files import digest
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from tumorseg.adapters.learning.shelf import Shelf
     from tumorseg.adapters.sources import ImageSource
     from tumorseg.geometry import Grid
     from tumorseg.labels.history import LabelHistory
@@ -22,9 +24,6 @@ if TYPE_CHECKING:
     from tumorseg.training.data import Volume
     from tumorseg.types import StudyImage
     from tumorseg.versions.types import CaseUsed
-
-#: Part of a training's memory that its pictures may take; the network, its gradients and a batch need the rest.
-MOST_OF_MEMORY = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,37 +70,29 @@ class CaseReader:
         return LabelledStudy(image, grid, mask)
 
     def volumes(
-        self, cases: Iterable[CaseUsed], contrast: str, multiple: int, limit_mb: int, between: Callable[[], None]
+        self, cases: Iterable[CaseUsed], contrast: str, multiple: int, shelf: Shelf, between: Callable[[], None]
     ) -> tuple[dict[CaseUsed, Volume], list[LeftOut]]:
-        """Read cases into memory, and say of those that are unfit for the model why: one of them stops no training.
+        """Put cases on a shelf, and say of those that are unfit for the model why: one of them stops no training.
 
         Args:
             cases: which.
             contrast: what the serving weights were trained with.
             multiple: sides are padded to a multiple of this.
-            limit_mb: memory of a training; 0 for any.
+            shelf: where volumes that are there already are taken from.
             between: called before every case; what it raises ends the reading.
 
         Raises:
-            InputError: they take too much memory.
-            UnavailableError: the images cannot be reached at the moment.
+            UnavailableError: the images cannot be reached at the moment, or there is no space for them.
         """
         found: dict[CaseUsed, Volume] = {}
         unfit: list[LeftOut] = []
-        taken = 0
         for case in cases:
             between()
+            name = digest((case.image, case.label, case.sha256, contrast, multiple))
             try:
-                volume = found[case] = self._volume(case, contrast, multiple)
+                found[case] = shelf.get(name, case.patient) or shelf.put(name, self._volume(case, contrast, multiple))
             except (InputError, NotFoundError) as error:
                 unfit.append(LeftOut(case.image, case.label, f"{self.model} cannot look at it: {error}"))
-                continue
-            taken += volume.image.nbytes + volume.mask.nbytes
-            if limit_mb and taken > MOST_OF_MEMORY * limit_mb * 2**20:
-                raise InputError(
-                    f"the first {len(found)} labelled images take {taken >> 20} MB, more than half of the {limit_mb} "
-                    "MB that a training may use: raise train_memory_mb"
-                )
         return found, unfit
 
     def _volume(self, case: CaseUsed, contrast: str, multiple: int) -> Volume:
