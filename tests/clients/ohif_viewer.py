@@ -104,6 +104,10 @@ class Viewer:
         self.page.goto(f"{self.server}/ohif/")
         self.page.get_by_text(patient, exact=True).first.click()
         self.page.get_by_role("button", name="MONAI Label").click()
+        self.wait_for_the_picture()
+
+    def wait_for_the_picture(self) -> None:
+        """Wait until all views show their volume."""
         self.page.wait_for_function(_LOADED)
         notice = self.page.get_by_role("button", name="Confirm and Hide")
         if notice.is_visible():
@@ -114,7 +118,8 @@ class Viewer:
         field = self.page.locator("#monailabelServerURL")
         if field.input_value().rstrip("/") != self.server:
             field.fill(f"{self.server}/")
-        self.page.locator(".settingsTable button").click()
+        with self.page.expect_response(lambda got: got.url.endswith("/info/")):
+            self.page.locator(".settingsTable button").click()
         self._section.get_by_role("button", name="Run").wait_for()
         self.page.wait_for_function(_HAS_LABELMAP)
 

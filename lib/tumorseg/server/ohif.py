@@ -65,6 +65,68 @@ CORRECTIONS = (
         "m => info.data.models[m].type === 'segmentation' || info.data.models[m].type === 'vista3d'",
         "m => ['segmentation', 'detection', 'vista3d'].includes(info.data.models[m].type)",
     ),
+    # "Active Learning": whatever was chosen, the panel asked for a case of the strategy "random". It begins with the
+    # first one that the server lists, which is the default one.
+    Correction(
+        "*.bundle.*.js",
+        "strategy: 'random',\n      training: false,",
+        "strategy: Object.keys(props.info.data.strategies || {})[0] || 'random',\n      training: false,",
+    ),
+    Correction(
+        "*.bundle.*.js",
+        "onChange: this.onChangeStrategy,",
+        "onChange: event => this.setState({ strategy: event.target.value }),",
+    ),
+    # Where no case is left it offered to open the study "undefined".
+    Correction(
+        "*.bundle.*.js",
+        "if (response.status !== 200) {\n        this.notification.show({\n          title: 'MONAI Label',\n"
+        "          message: 'Failed to Fetch Next Sample',",
+        "if (response.status !== 200 || !response.data.StudyInstanceUID) {\n        this.notification.show({\n"
+        "          title: 'MONAI Label',\n          message: response.status === 200 ? 'Nothing to open: '"
+        " + (response.headers['x-tumorseg-next'] || 'no DICOM') : 'Failed to Fetch Next Sample',",
+    ),
+    # Why a training is refused stands in the answer.
+    Correction(
+        "*.bundle.*.js",
+        "message: 'Failed to ' + (training ? 'STOP' : 'RUN') + ' training',",
+        "message: ['Failed to ' + (training ? 'STOP' : 'RUN') + ' training',"
+        " response.response?.data?.detail].filter(Boolean).join(': '),",
+    ),
+    # Connecting again renews the bars, and now the button too: "Stop Training" stood there long after the end, and
+    # would have stopped somebody else's. One that waits for its turn can be stopped as well.
+    Correction(
+        "*.bundle.*.js",
+        "this.setState({\n      training: training\n    });\n  }",
+        "this.setState({ training });\n  }\n"
+        "  componentDidUpdate(before) {\n    before.info === this.props.info || this.componentDidMount();\n  }",
+    ),
+    Correction(
+        "*.bundle.*.js",
+        "response && response.status === 200 && response.data.status === 'RUNNING'",
+        "response && response.status === 200 && ['RUNNING', 'SUBMITTED'].includes(response.data.status)",
+    ),
+    # A training that has not begun its first epoch was shown as 1 of 1, done; one that reads its labels as none.
+    Correction(
+        "*.bundle.*.js",
+        "const epochs = ts ? ts.total_time ? 0 : ts.epoch ? ts.epoch : 1 : 0;",
+        "const epochs = ts && !ts.total_time && ts.epoch || 0;",
+    ),
+    Correction(
+        "*.bundle.*.js",
+        "const trainingTip = epochs ? epochs +",
+        "const trainingTip = ts && !ts.total_time ? epochs +",
+    ),
+    # Its bars were white on white, and as wide as their cell.
+    *(
+        Correction(
+            "*.bundle.*.js",
+            f"backgroundColor: 'white'\n      }}\n    }}, {value})",
+            f"color: 'black',\n        background: `linear-gradient(to right, skyblue ${{{value}}}, white 0)`\n"
+            f"      }}\n    }}, {value})",
+        )
+        for value in ("activelearning", "training", "accuracy")
+    ),
     # Nothing is fetched from outside: a hospital's workstation may not reach it, and it would tell who works here.
     Correction("app.bundle.css", f"@import url({_FONTS}2?family=Inter:wght@100..900&display=swap);", ""),
     Correction("app.bundle.css", f"@import url({_FONTS}?family=Inter:100,300,400,500,700&display=swap);", ""),
