@@ -180,10 +180,8 @@ class Strategies(Mapping[str, CaseStrategy]):
 
     @classmethod
     def open(cls, config: AppConfig, source: ImageSource, models: ModelPool) -> Strategies:
-        """Open the scores of a server's state folder; images are looked through in a thread."""
-        states = ImageStates(source)
-        states.start()
-        return cls(ScorePool(ScoreStore(scores_path(config.state)), states, models), config.lease_minutes)
+        """Open the scores of a server's state folder; nothing is looked at yet."""
+        return cls(ScorePool(ScoreStore(scores_path(config.state)), ImageStates(source), models), config.lease_minutes)
 
     def __getitem__(self, name: str) -> CaseStrategy:
         if name in self._of_detectors and self.pool.model_for(DETECTION_COLUMNS) is None:

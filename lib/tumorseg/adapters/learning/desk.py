@@ -65,10 +65,12 @@ class LearningDesk:
         self._tell_at = 0.0
         self._attendant = Attendant(self._look, "learning")
         self._said: dict[str, tuple[object, dict[str, Any]]] = {}
+        self._states = pool.states
         pool.want_scores = self.want_scores
 
     def start(self) -> None:
         """Run jobs, and look after labels and versions, from now on."""
+        self._states.start()  # so that the first request need not wait for it
         self.jobs.runner.start()
         self._attendant.start()
 
