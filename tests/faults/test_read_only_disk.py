@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.dicom.phantoms import GRIDS
@@ -23,9 +24,13 @@ def test_a_folder_mounted_read_only_over_a_running_server(tmp_path: Path) -> Non
         for _ in range(3):
             refused(server.save("case0", second), 503, says=("read-only",))
             _shows(server, first)
+        # Many threads of the server open the index now; none may keep what it opened when the disk is writable again.
+        with ThreadPoolExecutor(16) as pool:
+            list(pool.map(lambda _: _shows(server, first), range(64)))
         server.run(f"mount -o remount,bind,rw '{folder}'")
-        saved = server.save("case0", second)
-        assert saved.status_code == 200, saved.text
+        with ThreadPoolExecutor(16) as pool:
+            for saved in pool.map(lambda _: server.save("case0", second), range(32)):
+                assert saved.status_code == 200, saved.text
         _shows(server, second)
 
 

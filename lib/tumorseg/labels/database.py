@@ -159,6 +159,9 @@ class Database:
         try:
             connection = self._connect(writable)
             self._prepare(connection)
+            # SQLite opens a file of a read-only disk for reading without a word, and would refuse to write for as long
+            # as the connection lives, also when the disk is writable again.
+            connection.read_only = not os.access(self.path, os.W_OK)
         except sqlite3.OperationalError:
             if not self._can_be_read_as_it_is():
                 raise

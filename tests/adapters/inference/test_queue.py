@@ -14,6 +14,7 @@ import pytest
 from tests.adapters.inference.stand_in import PATIENCE_S, Probe, until
 from tumorseg.adapters.inference import InferenceQueue, JobReport
 from tumorseg.adapters.inference import queue as module
+from tumorseg.adapters.inference.job import State
 from tumorseg.errors import UnavailableError
 
 Make = Callable[..., InferenceQueue]
@@ -197,7 +198,7 @@ def _behind(queue: InferenceQueue, gate: threading.Event, tasks: list[Probe]) ->
     tickets = [queue.submit(task, None, caller=task.name[0]) for task in tasks]
     for task in tasks:
         assert task.read.wait(PATIENCE_S)
-    time.sleep(0.05)
+    until(lambda: all(ticket.job is None or ticket.job.state is State.READY for ticket in tickets))
     gate.set()
     running.result(PATIENCE_S)
     return tickets
