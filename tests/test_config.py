@@ -74,6 +74,7 @@ def test_an_address_is_remote() -> None:
         ({"label_classes": "background=0"}, "1..65535"),
         ({"lease_minutes": "0"}, "lease_minutes"),
         ({"train_after": "-1"}, "train_after"),
+        ({"train_nice": "20"}, "train_nice"),
         ({"train_minutes": "inf"}, "train_minutes"),
         ({"train_gpu_fraction": "1.5"}, "train_gpu_fraction"),
         ({"train_margin": "nan"}, "train_margin"),

@@ -96,6 +96,7 @@ class AppConfig:
         train_after: start a training after so many new labels; 0 trains only when somebody asks.
         train_minutes: time that one training may take, measuring its result not counted.
         train_threads: processor threads of a training; 0 takes half of them.
+        train_nice: how far a training stands back behind everything else on the machine, 0 (not at all) to 19.
         train_memory_mb: memory that a training may take, in MB; 0 sets no limit.
         train_gpu_fraction: part of a GPU's memory that a training may take.
         train_margin: Dice by which a new model may be worse than the one that serves, at the lower end of the interval,
@@ -145,6 +146,7 @@ class AppConfig:
     train_after: int = 0
     train_minutes: float = 30.0
     train_threads: int = 0
+    train_nice: int = 19
     train_memory_mb: int = 8192
     train_gpu_fraction: float = 0.5
     train_margin: float = 0.02
@@ -184,6 +186,8 @@ class AppConfig:
         """Refuse limits of trainings that cannot be kept."""
         if min(self.train_after, self.train_threads, self.train_memory_mb) < 0:
             raise InputError("train_after, train_threads and train_memory_mb cannot be negative")
+        if not 0 <= self.train_nice <= 19:
+            raise InputError(f"expected train_nice in 0..19, got {self.train_nice}")
         if not 0 < self.train_minutes < math.inf or not 0 < self.train_gpu_fraction <= 1 or not self.train_margin >= 0:
             raise InputError(
                 "expected positive train_minutes, a train_gpu_fraction in (0, 1] and a train_margin of 0 or more, got "

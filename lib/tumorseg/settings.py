@@ -118,6 +118,7 @@ PARSERS: dict[str, Callable[[Any], Any]] = {
     "train_after": int,
     "train_minutes": float,
     "train_threads": int,
+    "train_nice": int,
     "train_memory_mb": int,
     "train_gpu_fraction": float,
     "train_margin": float,

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tumorseg.config import AppConfig
 
-NICE = 19
 #: Read by OpenMP, MKL, OpenBLAS and others when they are loaded; torch takes OpenMP's.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 _FIRST_TO_GO = "1000"
@@ -50,7 +49,7 @@ def apply(config: AppConfig) -> str:
         one line that says which limits hold.
     """
     with suppress(OSError):
-        os.nice(NICE)
+        os.nice(config.train_nice)
     with suppress(AttributeError, OSError):
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     with suppress(OSError):
