@@ -54,7 +54,7 @@ def server(browser: Any, held: IO[str], tmp_path: Path) -> Iterator[str]:
         grid = Grid(SHAPE, flip_ras_lps(made.affine))
         said = {"PatientName": name, "PatientID": name, "SeriesDescription": "FLAIR"}
         write_dicom_series(tmp_path / "studies" / name, grid, made.image.round().astype(np.int16), **said)
-    conf = {"models": "tiny", "extra_models": tiny.EXTRA_MODELS, "train_threads": 1, "device": "cpu"}
+    conf = {"models": "tiny", "extra_models": tiny.EXTRA_MODELS, "train_threads": 1, "train_nice": 0, "device": "cpu"}
     with live(tmp_path / "studies", tmp_path, **conf) as address:
         yield address
 

@@ -36,7 +36,7 @@ def test_the_buttons_start_and_stop_a_training_and_the_bar_shows_it(tmp_path: Pa
     studies, scratch = tmp_path / "studies", tmp_path / "slicer"
     tiny.write_studies(studies)
     scratch.mkdir()
-    conf = {"models": "tiny", "extra_models": tiny.EXTRA_MODELS, "train_threads": 1, "device": "cpu"}
+    conf = {"models": "tiny", "extra_models": tiny.EXTRA_MODELS, "train_threads": 1, "train_nice": 0, "device": "cpu"}
     with live(studies, tmp_path, **conf) as server:
         for image in tiny.PATIENTS[:4]:
             save(server, image, tmp_path)

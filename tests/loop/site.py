@@ -87,6 +87,7 @@ class Site:
             "port": 0,
             "train_minutes": 1,
             "train_threads": 1,
+            "train_nice": 0,
         }
         command = [sys.executable, "-m", "tumorseg.server.run", str(self.folder / "studies")]
         with (self.folder / "server.log").open("a") as log:

@@ -35,6 +35,7 @@ def config_of(folder: Path, **conf: Any) -> AppConfig:
         "extra_models": f"{tiny.EXTRA_MODELS},threshold=tests.support:build_bright",
         "train_minutes": 1,
         "train_threads": 1,
+        "train_nice": 0,  # beside other tests the lowest priority would get nothing
         "device": "cpu",
     }
     return config_for(folder / "studies", folder, **{**given, **conf})
