@@ -64,6 +64,8 @@ benchmark: install ## measure speed and memory against stock MONAI Label, in an 
 	$(BIN)/python -m benchmarks.serving $(BENCHMARK)
 	$(BIN)/python -m benchmarks.detection
 	$(BIN)/python -m benchmarks.batching
+	$(BIN)/python -m benchmarks.next_sample
+	$(BIN)/python -m benchmarks.while_training
 
 load: install ## many clients at once against a live server and stock MONAI Label, then a search for leaks (LOAD="--seconds 60 --clients 50")
 	$(BIN)/python -m benchmarks.load $(LOAD)

@@ -160,6 +160,39 @@ def crash() -> str:
     return markdown(head, rows) + f"\nTaken {result['taken']} on {result['machine']['processor']}.\n"
 
 
+def while_training() -> str:
+    """How long an inference takes beside a training."""
+    path = MEASURED / "while_training.json"
+    if not path.exists():
+        return "*Not measured in this checkout yet (`python -m benchmarks.while_training`).*\n"
+    result = json.loads(path.read_text(encoding="utf-8"))
+    titles = {"idle": "at rest", "training": "while the server trains", "plain_training": "beside a training by hand"}
+    head = ("`/infer`, ms", "median", "95th percentile", "times at rest (median)")
+    rows = [
+        (title, f"{said['median_ms']:.0f}", f"{said['p95_ms']:.0f}", str(result["ratio"].get(f"{name}_median_ms", 1)))
+        for name, title in titles.items()
+        if (said := result["infer"][name])
+    ]
+    return markdown(head, rows) + f"\n`{result['model']}`, {_taken(result)}"
+
+
+def next_sample() -> str:
+    """How long a strategy takes to choose the next case."""
+    path = MEASURED / "next_sample.json"
+    if not path.exists():
+        return "*Not measured in this checkout yet (`python -m benchmarks.next_sample`).*\n"
+    result = json.loads(path.read_text(encoding="utf-8"))
+    head = ("ms", "choice", "whole request")
+    rows = [(f"`{name}`", str(said["warm"]), str(said["post"])) for name, said in result["tumorseg_ms"].items()]
+    rows.append(("stock MONAI Label, epistemic", str(result["monailabel_epistemic_ms"]["choice"]), ""))
+    said = f"{result['images']} images with vectors of {result['embedding']} numbers, one core; "
+    return markdown(head, rows) + f"\n{said}{_taken(result)}"
+
+
+def _taken(result: dict[str, Any]) -> str:
+    return f"taken {result['taken']} on {result['machine']['processor']}.\n"
+
+
 def markdown(head: Row, rows: list[Row], text: int = 1) -> str:
     """Write a table; the first ``text`` columns are text, the others are numbers."""
     rule = tuple("---" if number < text else "---:" for number in range(len(head)))
@@ -191,6 +224,8 @@ TABLES = {
     "speed": speed,
     "load": load,
     "crash": crash,
+    "while_training": while_training,
+    "next_sample": next_sample,
     "rules": rules,
 }
 
