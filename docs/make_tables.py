@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -193,7 +193,7 @@ def _taken(result: dict[str, Any]) -> str:
     return f"taken {result['taken']} on {result['machine']['processor']}.\n"
 
 
-def markdown(head: Row, rows: list[Row], text: int = 1) -> str:
+def markdown(head: Row, rows: Sequence[Row], text: int = 1) -> str:
     """Write a table; the first ``text`` columns are text, the others are numbers."""
     rule = tuple("---" if number < text else "---:" for number in range(len(head)))
     return "".join(f"| {' | '.join(row)} |\n" for row in (head, rule, *rows))
