@@ -1,7 +1,7 @@
 # One command each. `make` alone lists them.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-check test test-all lint format types lock sample-data sample-expected train evaluate benchmark load crash loop-check abuse audit tables clean
+.PHONY: help install demo demo-check test test-all lint format types lock sample-data sample-expected train evaluate simulate benchmark load crash loop-check abuse audit tables clean
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -59,6 +59,10 @@ train: install ## train the model that ships, measure it, keep it if it is bette
 
 evaluate: install ## measure a model on what no training saw and store it for `make tables`: DATA=folder (MODEL=, SUBSET=test)
 	$(BIN)/tumorseg evaluate $(MODEL) --data $(call needed,DATA,the folder of the data set) --subset $(SUBSET) --store docs/results --json
+
+simulate: install ## what choosing by each strategy brings, measured for `make tables`: DATA=path/to/kaggle_3m (hours; resumes)
+	$(BIN)/tumorseg simulate --data $(call needed,DATA,the folder of the kaggle_3m download) --out runs/simulate \
+		$(foreach name,random entropy clasp_pe hybrid,--strategy $(name)) --store docs/simulation
 
 benchmark: install ## measure speed and memory against stock MONAI Label, in an environment of its own (7 GB), and torchvision
 	$(BIN)/python -m benchmarks.serving $(BENCHMARK)

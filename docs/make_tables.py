@@ -4,8 +4,9 @@ usage: python docs/make_tables.py [--check]
 
 A table stands between ``<!-- table:NAME -->`` and ``<!-- /table:NAME -->``. Sources: the model cards beside the weights
 (`tumorseg publish` writes them), the lines for each picture and patient in ``docs/results`` (`make evaluate` writes
-them), ``benchmarks/results/serving.json`` (`make benchmark`), and the rules that the server's addresses carry. With
-``--check`` nothing is written, and the exit code is 1 where a table is not what its source says.
+them), ``benchmarks/results`` (`make benchmark`), ``docs/simulation`` (`make simulate`), and the rules that the
+server's addresses carry. With ``--check`` nothing is written, and the exit code is 1 where a table is not what its
+source says.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from tumorseg.active_learning.simulation.tables import markdown as simulation_page
 from tumorseg.evaluation.numbers import shown
 from tumorseg.evaluation.published import published
 from tumorseg.evaluation.store import Stored, read_store
@@ -189,6 +191,14 @@ def next_sample() -> str:
     return markdown(head, rows) + f"\n{said}{_taken(result)}"
 
 
+def simulation() -> str:
+    """What choosing by a strategy brought on labelled patients."""
+    path = ROOT / "docs" / "simulation" / "simulation.json"
+    if not path.exists():
+        return "*Not run in this checkout yet (`make simulate`).*\n"
+    return simulation_page(json.loads(path.read_text(encoding="utf-8")))
+
+
 def _taken(result: dict[str, Any]) -> str:
     return f"taken {result['taken']} on {result['machine']['processor']}.\n"
 
@@ -226,6 +236,7 @@ TABLES = {
     "crash": crash,
     "while_training": while_training,
     "next_sample": next_sample,
+    "simulation": simulation,
     "rules": rules,
 }
 

@@ -12,6 +12,7 @@ from tumorseg.cli.options import Json
 
 if TYPE_CHECKING:
     from tumorseg.active_learning.simulation.settings import Settings
+    from tumorseg.active_learning.simulation.summary import Summary
 
 _LOOP = "The loop"
 
@@ -30,6 +31,10 @@ def simulate(
     ] = False,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="DIR", help="Folder of the results; else runs/simulate-….")
+    ] = None,
+    store: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Also write figures and plot here, where `make tables` finds them."),
     ] = None,
     strategy: Annotated[
         list[str] | None,
@@ -100,6 +105,8 @@ def simulate(
     )
     names = checked(strategy or ())
     chosen = range(seeds or (3 if quick or data is None else 5))
+    if store:
+        store.mkdir(parents=True, exist_ok=True)  # now rather than after hours
     folder = out or Path("runs") / f"simulate-{data.name if data else 'synthetic'}-{settings.model}"
     if data is None:
         note("no --data: made-up patients, which test the loop and say nothing about real ones")
@@ -119,9 +126,12 @@ def simulate(
             progress=lambda done, total: step(done, total, f"{done}/{total} trainings"),
         )
     summary = summarise(records, names, chosen, settings, cases.name)
-    page, told = markdown(summary), summary.as_json()
-    _write(folder, summary, page, told)
-    note(f"{folder}/simulation.json, .md and .png written")
+    told = summary.as_json()
+    page = markdown(told)
+    written = _write(folder, summary, told, page)
+    if store:
+        written += _write(store, summary, told)
+    note(f"written: {', '.join(map(str, written))}")
     if as_json:
         print_json(told)
     else:
@@ -144,12 +154,16 @@ def _workers(device: str) -> int:
     return max(1, os.cpu_count() or 1) if device == "cpu" else 1
 
 
-def _write(folder: Path, summary: Any, page: str, told: dict[str, Any]) -> None:
+def _write(folder: Path, summary: Summary, told: dict[str, Any], page: str | None = None) -> list[Path]:
+    """Write the figures and the plot, and the page where there is one; return the files."""
     import json
 
     from tumorseg.active_learning.simulation.plot import plot
     from tumorseg.io.files import write_atomically
 
-    write_atomically(folder / "simulation.json", (json.dumps(told, indent=1) + "\n").encode())
-    write_atomically(folder / "simulation.md", page.encode())
-    write_atomically(folder / "simulation.png", plot(summary))
+    parts = {"json": (json.dumps(told, indent=1) + "\n").encode(), "png": plot(summary)}
+    if page is not None:
+        parts["md"] = page.encode()
+    for ending, content in parts.items():
+        write_atomically(folder / f"simulation.{ending}", content)
+    return [folder / f"simulation.{ending}" for ending in parts]

@@ -203,7 +203,7 @@ def test_a_strategy_that_is_better_by_luck_does_not(tmp_path: Path) -> None:
     summary = summarise(made_up(tmp_path, gains, SIX), list(gains), range(5), SIX, "d")
     assert summary.outcomes[0].name == "hybrid"
     assert (summary.default, summary.significant) == (BASELINE, False)
-    assert "No strategy is better" in markdown(summary)
+    assert "No strategy is better" in markdown(summary.as_json())
 
 
 def test_plain_random_is_the_default_where_it_is_the_better_random(tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ def test_plain_random_is_the_default_where_it_is_the_better_random(tmp_path: Pat
 def test_a_training_on_everything_that_was_too_short_is_pointed_out(tmp_path: Path) -> None:
     for name, more, said in (("good", 0.0, False), ("short", 0.2, True)):
         gains = {BASELINE: [more, more]}
-        page = markdown(summarise(made_up(tmp_path / name, gains, SIX), [BASELINE], [0, 1], SIX, "d"))
+        page = markdown(summarise(made_up(tmp_path / name, gains, SIX), [BASELINE], [0, 1], SIX, "d").as_json())
         assert ("too few" in page) is said
 
 
@@ -234,7 +234,7 @@ def test_a_missing_round_is_named(tmp_path: Path) -> None:
 
 def test_table_and_plot_are_made_of_it(done: Records) -> None:
     summary = summarise(done, [BASELINE, "clasp_pe", "bald"], [0, 1], SETTINGS, "small")
-    page = markdown(summary)
+    page = markdown(json.loads(json.dumps(summary.as_json())))
     assert page.count("| `") == 3
     assert summary.default in page
     assert plot(summary).startswith(b"\x89PNG")

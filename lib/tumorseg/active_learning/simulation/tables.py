@@ -1,33 +1,45 @@
-"""A simulation as a Markdown table and a few sentences."""
+"""What a simulation says as a Markdown table and a few sentences, made from its JSON."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from math import nan
+from typing import Any
+
 from tumorseg.active_learning.simulation.settings import BASELINE, TINY, Settings
-from tumorseg.active_learning.simulation.summary import Outcome, Summary
 from tumorseg.evaluation.numbers import percent, shown
+from tumorseg.evaluation.report import Interval
 
 _HEAD = (
-    "| Strategy | area under the budget curve | against foreground_random | p (Holm) | slices for 90 % | for 95 % "
+    f"| Strategy | area under the budget curve | against {BASELINE} | p (Holm) | slices for 90 % | for 95 % "
     "| last Dice | next batch |",
     "|---|---|---|---|---|---|---|---|",
 )
 
+Told = Mapping[str, Any]
 
-def markdown(summary: Summary) -> str:
-    """Return the page."""
-    settings = summary.settings
-    what = "made-up patients: this tests the loop, no strategy" if summary.data.startswith("synthetic") else "patients"
+
+def markdown(told: Told) -> str:
+    """Return the page.
+
+    Args:
+        told: ``simulation.json``, which is :meth:`tumorseg.active_learning.simulation.summary.Summary.as_json`.
+    """
+    rows = [_row(name, found, told["pool_slices"]) for name, found in told["strategies"].items()]
+    return "\n".join([_intro(told), "", *_HEAD, *rows, "", verdict(told), *_limits(told), ""])
+
+
+def _intro(told: Told) -> str:
+    settings = Settings(**told["settings"])
+    what = "made-up patients: this tests the loop, no strategy" if told["data"].startswith("synthetic") else "patients"
     model = "a small U-Net" if settings.model == TINY else settings.model
-    intro = (
-        f"{summary.data}, {what}. {summary.seeds} seeds; {model}, {settings.steps} steps a training, "
+    return (
+        f"{told['data']}, {what}. {told['seeds']} seeds; {model}, {settings.steps} steps a training, "
         f"{'from the weights of the round before' if settings.warm else 'from random values'}, one pixel of "
         f"{settings.shrink} x {settings.shrink}; {settings.start} {settings.unit}s to start with, then "
-        f"{_batches(settings)}, of {summary.pool_slices} slices of {summary.pool_patients} patients. "
-        f"With all of them labelled the mean Dice is {summary.full:.3f}. "
+        f"{_batches(settings)}, of {told['pool_slices']} slices of {told['pool_patients']} patients. "
+        f"With all of them labelled the mean Dice is {told['full_dice']:.3f}. "
         "Intervals are bootstrap 95 % over seeds and held-out patients."
-    )
-    return "\n".join(
-        [intro, "", *_HEAD, *(_row(o, summary) for o in summary.outcomes), "", verdict(summary), *_limits(summary), ""]
     )
 
 
@@ -36,41 +48,44 @@ def _batches(settings: Settings) -> str:
     return f"{sizes[0]} a round" if settings.growth == 1 else f"{', '.join(map(str, sizes))} more"
 
 
-def verdict(summary: Summary) -> str:
+def verdict(told: Told) -> str:
     """Return which strategy is to be the default, and why."""
-    if summary.significant:
-        return f"Default: **{summary.default}**, better than {BASELINE} beyond chance (paired t-test over seeds, Holm)."
+    if told["significant"]:
+        return f"Default: **{told['default']}**, better than {BASELINE} beyond chance (paired t-test over seeds, Holm)."
     return (
-        f"Default: **{summary.default}**. No strategy is better than {BASELINE} beyond chance (paired t-test over "
-        f"{summary.seeds} seeds, Holm), so it is the better kind of random."
+        f"Default: **{told['default']}**. No strategy is better than {BASELINE} beyond chance (paired t-test over "
+        f"{told['seeds']} seeds, Holm), so it is the better kind of random."
     )
 
 
-def _limits(summary: Summary) -> list[str]:
-    """Return what makes the columns of 90 and 95 % worthless, where it is so."""
-    best = max(float(outcome.dice.max()) for outcome in summary.outcomes)
-    if best < summary.full:
-        return []
-    text = (
-        f"Some labels gave {best:.3f}, more than all of them ({summary.full:.3f}): {summary.settings.steps} steps are "
-        "too few for so many, and the columns of 90 and 95 % say little. Train longer with --steps."
-    )
-    return ["", text]
+def _limits(told: Told) -> Iterator[str]:
+    """Yield what makes the columns of 90 and 95 % worthless, where it is so."""
+    best = max(max(found["curve"]["dice"]) for found in told["strategies"].values())
+    if best >= told["full_dice"]:
+        yield ""
+        yield (
+            f"Some labels gave {best:.3f}, more than all of them ({told['full_dice']:.3f}): "
+            f"{told['settings']['steps']} steps are too few for so many, and the columns of 90 and 95 % say little. "
+            "Train longer with --steps."
+        )
 
 
-def _row(outcome: Outcome, summary: Summary) -> str:
-    needed = [_needed(outcome.labels_for[part], summary.pool_slices) for part in (90, 95)]
-    coming = outcome.next
+def _row(name: str, found: Told, pool: int) -> str:
+    coming = found["next_batch"]
     cells = (
-        f"`{outcome.name}`",
-        shown(outcome.aubc),
-        "" if outcome.versus is None else shown(outcome.versus),
-        "" if outcome.p is None else f"{outcome.p:.3f}",
-        *needed,
-        f"{outcome.dice[-1]:.3f}",
-        "-" if coming is None else f"{coming.gain:+.3f} [{coming.low:+.3f}, {coming.high:+.3f}]",
+        f"`{name}`",
+        _shown(found["aubc_mean"], found["aubc_ci"]),
+        "" if found["gain_ci"] is None else _shown(found["gain"], found["gain_ci"]),
+        "" if found["p"] is None else f"{found['p']:.3f}",
+        *(_needed(found[f"labels_for_{part}"], pool) for part in (90, 95)),
+        f"{found['curve']['dice'][-1]:.3f}",
+        "-" if coming is None else "{:+.3f} [{:+.3f}, {:+.3f}]".format(*coming),
     )
     return f"| {' | '.join(cells)} |"
+
+
+def _shown(value: float | None, ends: Sequence[float | None]) -> str:
+    return shown(Interval(*(nan if number is None else number for number in (value, *ends))))
 
 
 def _needed(count: float | None, pool: int) -> str:
