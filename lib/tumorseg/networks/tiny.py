@@ -1,8 +1,9 @@
 """A small U-Net for pictures of 64 x 64: 0.16 million parameters, a training takes seconds on one CPU core.
 
 For simulations, where hundreds of networks are trained; no model ships that is made of it. 2 x 2 pixels are folded
-into channels first (Shi et al. 2016 run backwards), then one 3 x 3 convolution with batch norm and ReLU a stage, 2 x 2
-max pooling down, nearest neighbour up, skips by addition.
+into channels first (Shi et al. 2016 run backwards), then one 3 x 3 convolution with batch norm and leaky ReLU a stage,
+2 x 2 max pooling down, nearest neighbour up, skips by addition. Leaky, since so few channels die together: with plain
+ReLU 4 of 5 trainings on labels that test-time augmentation had chosen ended with a network that never finds anything.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ FOLD = 2
 
 def _block(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
+        nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.LeakyReLU(0.1, inplace=True)
     )
 
 
