@@ -38,14 +38,16 @@ def test_more_noise_is_less_sure() -> None:
     assert loud.high - loud.low > 5 * (quiet.high - quiet.low)
 
 
-def test_the_interval_covers_what_comes_next() -> None:
+@pytest.mark.parametrize(
+    ("count", "scale", "least"), [(5, 0.01, 0.80), (5, 0.03, 0.86), (8, 0.01, 0.84), (8, 0.03, 0.88)]
+)
+def test_the_interval_covers_what_comes_next(count: int, scale: float, least: float) -> None:
+    """90 % are meant; with few measurements and little noise it stays short of it. 150 draws: 0.025 is one sigma."""
+    x = X[:count]
+    truth = 1.2 * (x[-1] ** -0.5 - (x[-1] + 40) ** -0.5)
     rng = np.random.default_rng(0)
-    truth = 1.2 * (180**-0.5 - 220**-0.5)
-    hits = 0
-    for seed in range(60):
-        found = predict(0.85 - 1.2 * X**-0.5 + rng.normal(scale=0.01, size=len(X)), seed=seed)
-        hits += found.low <= truth <= found.high
-    assert hits >= 48  # 90 % are meant
+    drawn = [predict(0.85 - 1.2 * x**-0.5 + rng.normal(scale=scale, size=count), x=x, seed=seed) for seed in range(150)]
+    assert np.mean([one.low <= truth <= one.high for one in drawn]) >= least
 
 
 def test_a_falling_curve_promises_no_loss() -> None:

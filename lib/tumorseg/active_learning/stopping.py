@@ -3,8 +3,9 @@
 Learning curves of networks follow a power law over a wide range (Hestness et al. 2017; Viering and Loog, The Shape of
 Learning Curves, TPAMI 2023): ``score(n) = a - b * n ** -c`` with b, c > 0, which saturates at a. The exponent is
 tried on a grid, a and b are the least squares for each; so there is nothing to converge and nothing to fail. The
-uncertainty comes from residuals drawn again (Efron and Tibshirani 1993, section 9.5), enlarged for the three numbers
-that were fitted.
+uncertainty comes from curves drawn around it with the residuals' variance, which is itself drawn from what is possible
+of it after three numbers were fitted (scaled inverse chi-square; Gelman et al., Bayesian Data Analysis, section 14.2):
+with five measurements two degrees of freedom are left, and residuals drawn again would be far too sure.
 """
 
 from __future__ import annotations
@@ -80,8 +81,9 @@ def forecast(
     if len(x) < FITTED + 2:
         return None
     (ceiling,), (gain,), fitted = _fit(x, y[None], batch)
-    residuals = (y - fitted[0]) * np.sqrt(len(x) / (len(x) - FITTED))
-    drawn = fitted[0] + rng.choice(residuals, size=(RESAMPLES, len(x)))
+    freedom = len(x) - FITTED
+    sigma = np.sqrt(((y - fitted[0]) ** 2).sum() / rng.chisquare(freedom, (RESAMPLES, 1)))
+    drawn = fitted[0] + sigma * rng.normal(size=(RESAMPLES, len(x)))
     _, gains, _ = _fit(x, drawn, batch)
     low, high = np.quantile(gains, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
     return Forecast(float(gain), float(low), float(high), float((gains < worth).mean()), float(ceiling))

@@ -43,6 +43,18 @@ def test_a_refused_version_counts_as_what_went_on_serving() -> None:
     assert outlook(cards).scores == (0.7, 0.72, 0.8)
 
 
+def test_rounds_that_were_refused_do_not_say_that_it_is_time_to_stop() -> None:
+    """The shipped model measured again and again is one measurement, not a curve that is flat."""
+    refused = [card(n, 10 * n, 0.3, champion=0.61, status="refused") for n in range(1, 7)]
+    found = outlook(newest_first(*refused), 10)
+    assert (found.measured, found.forecast) == (1, None)
+    assert found.text == (
+        "No forecast yet (1 of 5 measurements; 5 rounds that were refused say nothing about further labels)."
+    )
+    published = [card(n, 10 * n, 0.8) for n in range(7, 12)]
+    assert outlook(newest_first(*refused, *published), 10).forecast is not None
+
+
 def test_versions_without_figures_and_without_labels_do_not_count() -> None:
     nan, uploaded = (
         card(2, 20, float("nan")),

@@ -1,7 +1,9 @@
 """Does the next batch of labels still pay? What was measured of a model's versions, as a forecast and a sentence.
 
 The curve is that of what serves: of a published version its own figure, of a refused one that of the model that went
-on serving. Validation patients join from time to time, so early points may be of fewer patients than late ones.
+on serving. Rounds that were refused one after the other measure one and the same model: they are drawn, but are no
+further measurements. Validation patients join from time to time, so early points may be of fewer patients than late
+ones.
 """
 
 from __future__ import annotations
@@ -34,12 +36,14 @@ class Outlook:
         labels: labelled cases at each measurement, rising.
         scores: mean Dice on the validation patients of what served then.
         batch: how many labels come next.
-        forecast: what they bring; None with fewer than :data:`NEEDED` measurements.
+        measured: how many different versions these are measurements of.
+        forecast: what they bring; None with fewer than :data:`NEEDED` of them.
     """
 
     labels: tuple[float, ...]
     scores: tuple[float, ...]
     batch: int
+    measured: int
     forecast: Forecast | None
 
     @property
@@ -47,7 +51,9 @@ class Outlook:
         """Say it in a sentence."""
         found = self.forecast
         if found is None:
-            return f"No forecast yet ({len(self.labels)} of {NEEDED} measurements)."
+            refused = len(self.labels) - self.measured
+            why = f"; {refused} rounds that were refused say nothing about further labels" if refused > 1 else ""
+            return f"No forecast yet ({self.measured} of {NEEDED} measurements{why})."
         gain, low, high = (f"{value * _POINT:.1f}".replace("-", "−") for value in (found.gain, found.low, found.high))
         said = (
             f"The next {self.batch} labels are expected to bring {'' if found.gain < 0 else '+'}{gain} "
@@ -64,14 +70,15 @@ def outlook(cards: Iterable[VersionCard], train_after: int = 0) -> Outlook:
         cards: versions of one model, newest first; uploaded ones were not measured and do not count.
         train_after: labels that start a training; 0 takes as many as came before the last one.
     """
-    points: list[tuple[float, float]] = []
+    points: list[_Point] = []
     for card in reversed(list(cards)):
         point = _point(card)
         if point is not None:
-            points = [known for known in points if known[0] < point[0]] + [point]
-    labels, scores = tuple(at for at, _ in points), tuple(score for _, score in points)
-    batch = train_after or _last_step(labels)
-    return Outlook(labels, scores, batch, forecast(labels, scores, batch, np.random.default_rng(_SEED)))
+            points = [known for known in points if known.labels < point.labels] + [point]
+    labels, scores = tuple(p.labels for p in points), tuple(p.score for p in points)
+    batch, measured = train_after or _last_step(labels), len({p.version for p in points})
+    found = forecast(labels, scores, batch, np.random.default_rng(_SEED)) if measured >= NEEDED else None
+    return Outlook(labels, scores, batch, measured, found)
 
 
 def mean_dice(measured: Mapping[str, Any], whose: str) -> float | None:
@@ -86,10 +93,22 @@ def number(value: Any) -> float | None:
     return float(value) if is_number and isfinite(value) else None
 
 
-def _point(card: VersionCard) -> tuple[float, float] | None:
-    served = mean_dice(card.measured, "candidate" if card.status == "published" else "champion")
+@dataclass(frozen=True)
+class _Point:
+    """What served after a round, and how good it was."""
+
+    labels: float
+    score: float
+    version: str
+
+
+def _point(card: VersionCard) -> _Point | None:
+    published = card.status == "published"
+    served = mean_dice(card.measured, "candidate" if published else "champion")
     labels = number(card.measured.get("labelled_cases"))
-    return None if served is None or labels is None or labels <= 0 else (labels, served)
+    if served is None or labels is None or labels <= 0:
+        return None
+    return _Point(labels, served, card.id if published else card.parent or "")
 
 
 def _last_step(labels: Sequence[float]) -> int:
