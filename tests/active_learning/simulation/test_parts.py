@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from scipy.ndimage import distance_transform_edt
 
 from tests.active_learning.simulation.small import SETTINGS, patients
 from tumorseg.active_learning.simulation.annotator import annotate
@@ -93,6 +94,27 @@ def test_a_folder_of_patients_is_read(tmp_path: Path) -> None:
     assert told[-1][0] == told[-1][1] == 3 + len(cases.held_out)
 
 
+def disc(radius: float, side: int = 96) -> np.ndarray:
+    rows, columns = np.mgrid[:side, :side] - side // 2
+    return (rows**2 + columns**2 <= radius**2).astype(np.uint8)
+
+
+@pytest.mark.parametrize("radius", [1.5, 3.0, 12.0])
+@pytest.mark.parametrize("noise", [0.01, 0.5, 1.0])
+def test_an_unsteady_hand_stays_near_the_border(radius: float, noise: float) -> None:
+    truth = disc(radius)
+    for name in "abcdef":
+        drawn = annotate(truth, noise, name)
+        assert not drawn[distance_transform_edt(truth == 0) > 3.5].any()
+        assert drawn[distance_transform_edt(truth) > 3.5].all()
+    if noise == 0.01:
+        assert np.array_equal(drawn, truth)
+
+
+def test_a_mask_that_fills_its_picture_has_a_border_nowhere() -> None:
+    assert annotate(np.ones((8, 8), np.uint8), 0.1, "a").all()
+
+
 def test_the_annotator_draws_the_truth_or_nearly() -> None:
     truth = np.zeros((64, 64), np.uint8)
     truth[20:44, 16:40] = 1
@@ -129,6 +151,17 @@ def test_a_record_comes_back_as_it_was(tmp_path: Path) -> None:
     assert records.get("random", 0, 0) == RECORD
     assert records.has("random", 0, 0)
     assert not records.has("random", 1, 0)
+
+
+def test_results_of_other_masks_are_not_mixed_in(tmp_path: Path) -> None:
+    """A corrected mask is other data, though folder, patients and sizes are the same."""
+    before, after = patients(), patients()
+    assert before.digest == patients().digest
+    after.pool[0].mask[0, 0, 0] ^= 1
+    Records(tmp_path, SETTINGS, before.name, before.digest)
+    Records(tmp_path, SETTINGS, before.name, patients().digest)
+    with pytest.raises(InputError, match="other images or masks"):
+        Records(tmp_path, SETTINGS, after.name, after.digest)
 
 
 def test_results_of_other_settings_are_not_mixed_in(tmp_path: Path) -> None:

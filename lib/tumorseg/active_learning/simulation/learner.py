@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from tumorseg.active_learning.looks import LOOKS, embed, look
+from tumorseg.active_learning.looks import LOOKS, dropout, embed, look
 from tumorseg.active_learning.scoring import LEAST_REGION, case_score, slice_scores
 from tumorseg.active_learning.simulation.settings import MULTIPLE, TINY, Settings
 from tumorseg.active_learning.types import EMBEDDING
@@ -70,6 +71,11 @@ class Learner:
         self.network, base = _kind(settings)
         self.config = replace(base, epochs=1)
 
+    @property
+    def recipe(self) -> str:
+        """What tells this way of training from others."""
+        return hashlib.sha256(repr(self.config).encode()).hexdigest()[:12]
+
     def fit(
         self,
         labelled: Sequence[Volume],
@@ -92,10 +98,10 @@ class Learner:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)  # initial weights; the block gives the former state back
             network = self.network()
-        if start is not None:
-            network.load_state_dict(start.state_dict())
-        trainer = RoundTrainer(network, config, Path(), device=self.device)
-        trainer.fit(labelled, held_out)
+            if start is not None:
+                network.load_state_dict(start.state_dict())
+            trainer = RoundTrainer(network, config, Path(), device=self.device)
+            trainer.fit(labelled, held_out)  # within the block too, for the dropout of the network
         return trainer.average, trainer.dices
 
     def read(self, path: Path) -> nn.Module:
@@ -166,6 +172,12 @@ def _kind(settings: Settings) -> tuple[Callable[[], nn.Module], TrainConfig]:
     spec = model_spec(model)
     if spec.slices != 1:
         raise InputError(f"{model} sees {spec.slices} slices at once: simulate with a model that sees one, as resunet")
+    if spec.stride > MULTIPLE:
+        raise InputError(
+            f"{model} needs sides that are multiples of {spec.stride}, pictures are cut to {MULTIPLE} here"
+        )
+    with dropout(spec.network(), 0.0, torch.Generator()):
+        pass  # a network without the stages that scores are read from is refused now and not after hours
     own = recipe(model)
     stages = tuple(replace(stage, size=max(MULTIPLE, stage.size // settings.shrink)) for stage in own.stages)
     return spec.network, replace(own, stages=stages)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -44,23 +44,26 @@ class Records:
     Args:
         folder: is made where it is not there.
         settings: a folder with results of others is refused.
-        data: which data it is.
+        data: which data it is, in words.
+        stamp: what else tells these results from others: of the voxels, and of how the network is trained.
 
     Raises:
         InputError: the folder holds results of other settings or data.
     """
 
-    def __init__(self, folder: Path, settings: Settings, data: str) -> None:
+    def __init__(self, folder: Path, settings: Settings, data: str, stamp: str = "") -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        mine = {**settings.as_dict(), "data": data, "fingerprint": settings.fingerprint(data)}
+        mine = {**settings.as_dict(), "data": data, "fingerprint": settings.fingerprint(data + stamp)}
         path = folder / SETTINGS
         if path.exists():
             there = json.loads(path.read_text())
             if there.get("fingerprint") != mine["fingerprint"]:
-                differ = [f"{n}: {there.get(n)!r}, now {v!r}" for n, v in mine.items() if there.get(n) != v]
+                known = [name for name in mine if name != "fingerprint"]
+                differ = [f"{n}: {there.get(n)!r}, now {mine[n]!r}" for n in known if there.get(n) != mine[n]]
                 raise InputError(
-                    f"{folder} holds a simulation of other settings ({'; '.join(differ)}): name another --out"
+                    f"{folder} holds a simulation of other settings "
+                    f"({'; '.join(differ) or 'other images or masks, or another way of training'}): name another --out"
                 )
             return
         write_atomically(path, (json.dumps(mine, indent=1) + "\n").encode())
@@ -82,6 +85,11 @@ class Records:
     def has(self, strategy: str, seed: int, round_: int) -> bool:
         """Whether a round is stored."""
         return self._path(strategy, seed, round_).exists()
+
+    def complete(self, names: Iterable[str], seeds: Iterable[int], rounds: int) -> list[str]:
+        """Return those of ``names`` of which every round with every seed is stored."""
+        every = [(seed, round_) for seed in seeds for round_ in range(rounds)]
+        return [name for name in names if all(self.has(name, seed, round_) for seed, round_ in every)]
 
     def network(self, owner: str, seed: int, round_: int) -> tuple[Path, dict[str, float]] | None:
         """Return the file of a kept network and its Dice of each held-out patient; None where none is kept."""

@@ -34,7 +34,7 @@ class Settings:
         shrink: pixels on a side that become one.
         patients: most patients to choose from; None for all.
         passes: looks with dropout.
-        noise: of the annotator, 0 for the truth; see :mod:`tumorseg.active_learning.simulation.annotator`.
+        noise: of the annotator's border, 0 for the truth; see :mod:`tumorseg.active_learning.simulation.annotator`.
     """
 
     model: str = TINY
@@ -62,6 +62,11 @@ class Settings:
     def batch_of(self, round_: int) -> int:
         """Return how many units are chosen after a round."""
         return round(self.batch * self.growth**round_)
+
+    @property
+    def last_units(self) -> int:
+        """Units that are labelled in the last round."""
+        return self.start + sum(self.batch_of(round_) for round_ in range(self.rounds - 1))
 
     @property
     def full_steps(self) -> int:

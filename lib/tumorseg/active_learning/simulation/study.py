@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from tumorseg.active_learning.simulation.data import Patients
 from tumorseg.active_learning.simulation.learner import Learner, scoreable
 from tumorseg.active_learning.simulation.records import Records
 from tumorseg.active_learning.simulation.settings import BASELINE, Settings
-from tumorseg.active_learning.simulation.trajectory import FULL, rounds, run_round
+from tumorseg.active_learning.simulation.trajectory import FULL, Pool, rounds, run_round
 from tumorseg.errors import InputError
 from tumorseg.registry import STRATEGIES, load_strategy
 
@@ -42,6 +43,23 @@ def checked(strategies: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((BASELINE, *wanted)))
 
 
+def check_size(patients: Patients, settings: Settings) -> None:
+    """Refuse a loop that would have labelled everything before its end, now and not after hours.
+
+    Raises:
+        InputError: it says how many rounds fit.
+    """
+    there = len(Pool(patients.pool, settings).units)
+    if settings.last_units <= there:
+        return
+    fits = [n for n in range(2, settings.rounds) if replace(settings, rounds=n).last_units <= there]
+    advice = f"--rounds {fits[-1]}, or a smaller --batch" if fits else "a smaller --start and --batch"
+    raise InputError(
+        f"expected at least {settings.last_units} {settings.unit}s to choose from, so many are labelled in the last of "
+        f"{settings.rounds} rounds; got {there}: take {advice}"
+    )
+
+
 def simulate(
     strategies: Sequence[str],
     seeds: Sequence[int],
@@ -65,7 +83,10 @@ def simulate(
         device: torch device.
         progress: told about rounds.
     """
-    records = Records(folder, settings, patients.name)
+    check_size(patients, settings)
+    learner = Learner(settings, device)
+    stamp = f" {patients.digest} {learner.recipe}"
+    records = Records(folder, settings, patients.name, stamp)
     trajectories = [(name, seed) for seed in seeds for name in (FULL, *strategies)]
     total = sum(rounds(name, settings) for name, _ in trajectories)
 
@@ -74,13 +95,14 @@ def simulate(
             progress(sum(records.has(n, s, r) for n, s in trajectories for r in range(rounds(n, settings))), total)
 
     if workers == 1:
-        learner = Learner(settings, device)
         for name, seed in trajectories:
             for round_ in range(rounds(name, settings)):
                 run_round(name, seed, round_, settings, patients, learner, records)
                 report()
     else:
-        with ProcessPoolExecutor(workers, get_context("spawn"), _begin, (settings, patients, folder, device)) as pool:
+        with ProcessPoolExecutor(
+            workers, get_context("spawn"), _begin, (settings, patients, folder, stamp, device)
+        ) as pool:
             _spread(pool, trajectories, settings, report)
     return records
 
@@ -113,13 +135,13 @@ def _spread(
 _worker: list[tuple[Settings, Patients, Learner, Records]] = []
 
 
-def _begin(settings: Settings, patients: Patients, folder: Path, device: str) -> None:
+def _begin(settings: Settings, patients: Patients, folder: Path, stamp: str, device: str) -> None:
     """Make a process ready. Ctrl-C is for the first process; this one ends its round, which is kept."""
     import torch
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
-    _worker.append((settings, patients, Learner(settings, device), Records(folder, settings, patients.name)))
+    _worker.append((settings, patients, Learner(settings, device), Records(folder, settings, patients.name, stamp)))
 
 
 def _work(name: str, seed: int, round_: int) -> None:
