@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,15 @@ import pytest
 from starlette.testclient import TestClient
 
 from tests import tiny
+from tests.adapters.inference.stand_in import Probe
 from tests.serving import config_for, in_process
-from tumorseg.adapters import weights_watch
+from tumorseg.adapters import models, weights_watch
+from tumorseg.adapters.engine import Engine
 from tumorseg.adapters.models import ModelPool
+from tumorseg.adapters.sources import FileSource
+from tumorseg.adapters.weights_change import WeightsDesk
 from tumorseg.config import AppConfig
-from tumorseg.errors import InputError
+from tumorseg.errors import InputError, UnavailableError
 from tumorseg.io import read_study
 from tumorseg.models.base import Model
 from tumorseg.models.slicewise import WEIGHTS
@@ -220,7 +225,7 @@ def test_one_that_fails_on_its_first_slice_is_not_switched_to(config: AppConfig,
         with pytest.raises(InputError, match="choose another version"):
             pool.follow("tiny")
     assert pool.get("tiny") is old
-    assert len(tried) == 1  # tried again only when the pointer changes
+    assert len(tried) == 1  # tried again when the pointer changes, and after half a minute
     publish(config, tiny.first_weights(tmp_path / "2.safetensors", 2))
     with pytest.raises(InputError):
         pool.follow("tiny")
@@ -255,3 +260,86 @@ def test_requests_go_on_while_a_version_is_made_ready(config: AppConfig, tmp_pat
         go_on.set()
         following.join(PATIENCE_S)
     assert pool.get("tiny") is not old
+
+
+@pytest.mark.parametrize("fault", [UnavailableError("16 inferences wait already"), MemoryError(), OSError("the share")])
+def test_a_fault_that_passes_does_not_keep_a_version_from_serving(
+    config: AppConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    """It was tried once, and never again until the pointer was changed once more."""
+    monkeypatch.setattr(models, "RETRY_S", 0.05)
+    tried: list[str] = []
+
+    def warm(name: str, model: Model) -> None:
+        tried.append(model.version)
+        if len(tried) <= 2:
+            raise fault
+
+    pool = ModelPool(config, warm)
+    old = pool.get("tiny")
+    card = publish(config, tiny.first_weights(tmp_path / "1.safetensors", 1))
+    told: list[Exception] = []
+
+    def follows() -> bool:
+        try:
+            pool.follow("tiny")
+        except (InputError, UnavailableError) as error:
+            assert pool.get("tiny") is old
+            told.append(error)
+        return pool.loaded("tiny") == card.sha256[:12]
+
+    until(follows)
+    assert tried == [card.sha256[:12]] * 3
+    assert len(set(map(id, told))) == 1  # the same words, said once
+    assert not pool.follow("tiny")
+
+
+def test_what_a_request_loaded_is_not_replaced_by_what_was_begun_before_it(config: AppConfig, tmp_path: Path) -> None:
+    """The first request loads the newest version while an older one is made ready: the older one came on top."""
+    first = publish(config, tiny.first_weights(tmp_path / "1.safetensors", 1))
+    pool = ModelPool(config)
+    second = publish(config, tiny.first_weights(tmp_path / "2.safetensors", 2))
+    store, build = pool.versions, pool.build
+    store.rollback("tiny", first.id, "root")
+    built: list[str] = []
+
+    def meanwhile(name: str, weights: Path | None) -> Model:
+        model = build(name, weights)
+        built.append(model.version)
+        if len(built) == 1:  # made ready, and not in its place yet
+            store.rollback(name, second.id, "root")
+            assert pool.get(name).version == second.sha256[:12]
+        return model
+
+    pool.build = meanwhile  # type: ignore[method-assign]
+    assert pool.follow("tiny")
+    assert pool.get("tiny").version == second.sha256[:12]
+    assert pool.answering("tiny") == second.id
+    assert not pool.follow("tiny")
+    assert built == [first.sha256[:12], second.sha256[:12]]
+
+
+def test_a_busy_server_rolls_back_in_its_turn(config: AppConfig, tmp_path: Path) -> None:
+    """With a full queue it got 503, and the version that was to go served on."""
+    engine = Engine(replace(config, max_waiting=1), FileSource(tmp_path / "studies"))
+    pool, gate = engine.models, threading.Event()
+    try:
+        publish(config, tiny.first_weights(tmp_path / "1.safetensors", 1))
+        bad = pool.get("tiny").version
+        held = Probe("held", gate=gate)
+        engine.queue.submit(held, None)
+        assert held.started.wait(PATIENCE_S)
+        engine.queue.submit(Probe("next"), None)
+        with pytest.raises(UnavailableError, match="wait already"):
+            engine.queue.submit(Probe("late"), None)
+        desk = WeightsDesk(engine)
+        rolling = threading.Thread(target=desk.rollback, args=("tiny", SHIPPED, "root"))
+        rolling.start()
+        until(lambda: len(engine.queue._board.jobs) == 3 or not rolling.is_alive())
+        assert pool.get("tiny").version == bad  # it goes on until the other one was tried
+        gate.set()
+        rolling.join(PATIENCE_S)
+        assert pool.answering("tiny") == pool.versions.serving("tiny") == SHIPPED
+    finally:
+        gate.set()
+        engine.close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,18 @@ if TYPE_CHECKING:
     from tumorseg.models.base import Model
 
 logger = logging.getLogger(__name__)
+#: Seconds until a version that could not be switched to is tried again, doubled each time up to the longest: a share
+#: that was away or memory that was short must not keep it from serving for ever, nor a broken one the processor busy.
+RETRY_S, LONGEST_RETRY_S = 30.0, 900.0
+
+
+@dataclass(frozen=True)
+class _Trouble:
+    """Why a version could not be switched to, and when it is tried again (on the monotonic clock, s)."""
+
+    error: TumorSegError
+    pause: float
+    again_at: float
 
 
 @dataclass
@@ -49,7 +62,7 @@ class _Slot:
     model: Model | None = None
     said: dict[str, Any] | None = None
     failed: bool = False
-    trouble: TumorSegError | None = None
+    trouble: _Trouble | None = None
 
 
 class ModelPool:
@@ -124,38 +137,57 @@ class ModelPool:
     def follow(self, name: str) -> bool:
         """Serve the version that the pointer names now, where it was changed; True where it was.
 
-        The new version is built and warmed before it is switched to. One that cannot be is tried again only when the
-        pointer changes once more; what served goes on.
+        The new version is built and warmed before it is switched to. One that cannot be is tried again when the pointer
+        changes once more, and after :data:`RETRY_S`; what served goes on.
 
         Raises:
             TumorSegError: the version that the pointer names cannot be loaded; said to everybody who asks.
         """
         slot = self._slots[name]
         with slot.following:
-            stamp = self.versions.stamp(name)
-            changed = stamp != slot.stamp
-            if changed:
+            changed = False
+            # Again and again: a first request may load what the pointer names while another version is made ready.
+            while (stamp := self.versions.stamp(name)) != slot.stamp or _is_due(slot.trouble):
+                changed |= stamp != slot.stamp
+                known = slot.trouble if stamp == slot.stamp else None
                 slot.stamp = stamp  # before the pointer is read: what changes meanwhile is seen the next time
-                slot.trouble = self._switch(name, slot)
-            if slot.trouble is not None:
-                raise slot.trouble.with_traceback(None)  # its old ones would pile up
+                self._switch(name, slot, stamp, known)
+            if (trouble := slot.trouble) is not None:
+                raise trouble.error.with_traceback(None)  # its old ones would pile up
             return changed
 
-    def _switch(self, name: str, slot: _Slot) -> TumorSegError | None:
-        """Make the new version ready and put it in the place of the old one; return why that cannot be."""
+    def _switch(self, name: str, slot: _Slot, stamp: object, known: _Trouble | None) -> None:
+        """Put the new version in the place of the old one, or note why that cannot be.
+
+        Neither where the slot was given another stamp meanwhile: a request loaded what is newer than this.
+
+        Args:
+            name: of the model.
+            slot: its.
+            stamp: with which this began.
+            known: why it could not be when it was tried last.
+        """
+        ready = self._made_ready(name)
+        with slot.loading:
+            if slot.stamp != stamp:
+                return
+            if isinstance(ready, TumorSegError):
+                slot.trouble = _again(ready, known)
+                return
+            (slot.model, slot.said), slot.failed, slot.trouble = ready, False, None
+        logger.info("model %s is version %s now", name, ready[0].version)
+
+    def _made_ready(self, name: str) -> tuple[Model, dict[str, Any]] | TumorSegError:
+        """Return the version that the pointer names, warm, and what it says of itself; or why that cannot be."""
         try:
             model = self.build(name, self.versions.current(name))
             self._warm(name, model)
-            said = describe(model)
+            return model, describe(model)
         except TumorSegError as error:
             return error.with_traceback(None)  # which would hold the network that failed
         except Exception as error:  # a network raises many kinds
             logger.warning("a version of %s failed when it was tried", name, exc_info=error)
             return InputError(f"the weights of {name} cannot be used ({type(error).__name__}): choose another version")
-        with slot.loading:
-            slot.model, slot.said, slot.failed = model, said, False
-        logger.info("model %s is version %s now", name, model.version)
-        return None
 
     def describe(self) -> dict[str, dict[str, Any]]:
         """Say what each model is, in MONAI Label's words.
@@ -174,6 +206,17 @@ class ModelPool:
                 slot.failed = True
                 logger.warning("model %s is not offered: %s", name, error)
         return slot.said
+
+
+def _is_due(trouble: _Trouble | None) -> bool:
+    return trouble is not None and time.monotonic() >= trouble.again_at
+
+
+def _again(error: TumorSegError, known: _Trouble | None) -> _Trouble:
+    """Note what went wrong: longer until the next try than before, and the same in the same words as the same error."""
+    pause = min(2 * known.pause, LONGEST_RETRY_S) if known else RETRY_S
+    same = known is not None and str(known.error) == str(error)
+    return _Trouble(known.error if known and same else error, pause, time.monotonic() + pause)
 
 
 def describe(model: Model) -> dict[str, Any]:

@@ -50,7 +50,8 @@ class Board:
         """Let a ticket wait for the job of its key, or for a new one; return the reason where it cannot."""
         task = ticket.task
         job = self._by_key.get(task.key) if task.key is not None else None
-        refusal = self._refusal(joins=job is not None)
+        # What is not counted is the server's own: a version that is tried while it is busy waits, it is not given up.
+        refusal = self._refusal(welcome=job is not None or not counted)
         if refusal is not None:
             self.count(refused=1)
             return refusal
@@ -146,13 +147,13 @@ class Board:
         """Estimate the seconds until half of all jobs are done: then there is room."""
         return min(LATEST_S, max(SOONEST_S, math.ceil(self._seconds * (len(self.jobs) + 1) / 2)))
 
-    def _refusal(self, *, joins: bool) -> UnavailableError | None:
-        """Say why a request cannot be taken, None where it can."""
+    def _refusal(self, *, welcome: bool) -> UnavailableError | None:
+        """Say why a request cannot be taken, None where it can; one that is welcome is also where there is no room."""
         if self.closing:
             return stopping()
         waiting = sum(job.state in _WAIT for job in self.jobs)
         room = self._capacity + (waiting == len(self.jobs))  # one more while the device has nothing to do
-        if joins or waiting < room:
+        if welcome or waiting < room:
             return None
         soon = self.retry_after()
         return UnavailableError(f"{waiting} inferences wait already: try again in {soon} s", retry_after=soon)
