@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from tests.serving import config_for
 from tumorseg.active_learning.store import ScoreStore
 from tumorseg.active_learning.types import ENTROPY, MARGIN
 from tumorseg.adapters.jobs.records import write_state
-from tumorseg.adapters.jobs.types import Job, JobState
+from tumorseg.adapters.jobs.types import Job, JobState, Status
 from tumorseg.adapters.learning.score import scores_path
 from tumorseg.adapters.learning.scoring import METHOD, SERVER
 from tumorseg.adapters.models import ModelPool
@@ -334,3 +335,22 @@ def test_a_state_folder_that_fails_is_told_once_and_tried_again(
         in_the_way.rmdir()
         until(lambda: len(open_jobs(place, "train")) == 1)
     assert len([one for one in caplog.records if one.levelname == "WARNING" and "queue.lock" in one.message]) == 1
+
+
+@pytest.mark.parametrize("status", ["ERROR", "DONE", "STOPPED"])
+def test_the_servers_log_has_no_word_of_a_job_that_may_name_somebody(
+    place: Workplace, caplog: pytest.LogCaptureFixture, status: Status
+) -> None:
+    """An error quotes what stands in a file, a refusal names images, also those that are gone and nobody knows of."""
+    caplog.set_level(logging.DEBUG)
+    job = Job("20261121-120000-000001", "train", "tiny", {}, "ann", time.time())
+    result = {"version": "0003-1f2e3d4c", "status": "refused", "why": "masks of miller_1950 are inverted", "cases": 7}
+    place.learning._ended(job, JobState(status, error="ValueError: Invalid value for VR PN: 'Miller^John'"))
+    place.learning._ended(job, JobState(status, error="no image is called 'miller_1950'", result=result))
+    said = [one for one in caplog.records if job.id in one.getMessage()]
+    assert len(said) == 2
+    assert "miller" not in caplog.text.casefold()
+    assert f"is {status}" in caplog.text
+    assert "0003-1f2e3d4c" in caplog.text
+    assert "cases 7" in caplog.text
+    assert ("/learning" in caplog.text) == (status == "ERROR")

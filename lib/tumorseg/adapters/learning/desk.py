@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 _TELL_EVERY_S = 60.0
+#: Of what came out of a job, what may stand in the server's log beside figures.
+_PLAIN = ("version", "status")
 
 
 class LearningDesk:
@@ -239,9 +241,19 @@ class LearningDesk:
         return job
 
     def _ended(self, job: Job, state: JobState) -> None:
-        """Say in the log what came of a job, and look after what follows from it."""
-        how = state.error or "; ".join(f"{name}: {value}" for name, value in state.result.items())
+        """Say in the server's log what came of a job, and look after what follows from it.
+
+        Not in the job's own words: they name images and quote what stands in files.
+        """
+        told = [f"{name} {value}" for name, value in state.result.items() if _is_plain(name, value)]
+        told += ["its log says why (/learning)"] if state.status == "ERROR" else []
         level = logging.ERROR if state.status == "ERROR" else logging.INFO
-        logger.log(level, "job %s (%s %s) is %s: %.500s", job.id, job.kind, job.model, state.status, how)
+        what = (job.id, job.kind, job.model, state.status)
+        logger.log(level, "job %s (%s %s) is %s%s", *what, f": {', '.join(told)}" if told else "")
         self.jobs.changed()
         self._attendant.call()
+
+
+def _is_plain(name: str, value: object) -> bool:
+    """Whether what a job says came out of it is a figure, or which version there is now: no text of its own."""
+    return name in _PLAIN or isinstance(value, int | float)
