@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests import tiny
+from tests.adapters.learning.own_model import write_own
 from tumorseg.adapters.jobs.types import Job
 from tumorseg.adapters.learning.lineage import Lineage
 from tumorseg.adapters.learning.measure import Measurements
@@ -25,9 +26,10 @@ SPREAD = (-0.004, 0.0, 0.004)
 class Line:
     """A model's versions, one round after the other, with figures given beforehand."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, model: str = "tiny", extra: str = tiny.EXTRA_MODELS) -> None:
         tiny.write_studies(root / "studies", PATIENTS)
-        conf = {"models": "tiny", "extra_models": tiny.EXTRA_MODELS, "device": "cpu", "state": root / "state"}
+        self.model = model
+        conf = {"models": model, "extra_models": extra, "device": "cpu", "state": root / "state"}
         self.config = AppConfig.parse(root / "studies", {**conf, "cache": root / "cache"}, environ={})
         self.root, self.rounds = root, 0
         self.snapshot = Snapshot(tuple(CaseUsed(one, one, "validation", one, one * 64) for one in PATIENTS), ())
@@ -35,8 +37,8 @@ class Line:
         self.store = self.publishing().store
 
     def publishing(self) -> Publishing:
-        job = Job(f"round{self.rounds}", "train", "tiny", {}, "anna", 0.0)
-        return Publishing(self.config, job, tiny.SPEC)
+        job = Job(f"round{self.rounds}", "train", self.model, {}, "anna", 0.0)
+        return Publishing(self.config, job)
 
     def round(self, *dice: float) -> VersionCard:
         """Challenge what serves with a candidate of this Dice, by patient or of all but for the spread."""
@@ -114,3 +116,28 @@ def test_weights_that_were_removed_to_make_room_hold_nobody_up(line: Line) -> No
     third = line.round(0.775, 0.785, 0.783)
     assert third.status == "published", third.why
     assert "anchor" not in third.measured
+
+
+def test_a_sites_own_model_is_not_replaced_unmeasured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its weights lie where only its factory knows; ours of the same name are nothing to compare with."""
+    weights = tiny.first_weights(tmp_path / "elsewhere" / "ours.safetensors", 98)
+    line = Line(tmp_path, "own", write_own(tmp_path, monkeypatch, weights))
+    line.figures[digest_of(weights)] = dict.fromkeys(PATIENTS, 0.8)
+    assert line.publishing().start() == weights, "a training goes on from them"
+    worse = line.round(0.05)
+    assert worse.status == "refused", worse.why
+    assert worse.measured["champion"]["mean"] == pytest.approx(0.8)
+    better = line.round(0.9)
+    assert (better.status, better.parent) == ("published", SHIPPED)
+    line.store.rollback("own", SHIPPED, "rita")
+    assert line.round(0.05).status == "refused"
+
+
+def test_a_model_that_does_not_say_which_its_weights_are_is_compared_with_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = tiny.first_weights(tmp_path / "elsewhere" / "ours.safetensors", 98)
+    line = Line(tmp_path, "own", write_own(tmp_path, monkeypatch, weights, silent=True))
+    line.figures[f"version {digest_of(weights)[:12]}"] = dict.fromkeys(PATIENTS, 0.8)
+    assert line.publishing().start() is None
+    assert line.round(0.05).status == "refused"

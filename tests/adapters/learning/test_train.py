@@ -172,7 +172,7 @@ def test_a_candidate_of_inverted_masks_loses_against_honest_validation_labels(le
     start = learned.versions.current("tiny")
     # Validated on inverted masks too, so that the best epoch is the most inverted one.
     candidate = train_round(tiny.SPEC, start, poisoned, poisoned[:1], folder / "round", options)
-    publishing = Publishing(learned.config, job, tiny.SPEC)
+    publishing = Publishing(learned.config, job)
     measurements = Measurements(folder, reader_of(learned), lambda: None)
     card = publishing.challenge(snapshot, candidate, measurements, pytest.fail)
     assert card.status == "refused"

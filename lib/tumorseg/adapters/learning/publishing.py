@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
+from tumorseg.adapters.learning.contestants import Contestants
 from tumorseg.adapters.learning.lineage import Lineage
 from tumorseg.errors import ConflictError
 from tumorseg.labels.records import now
-from tumorseg.registry import resolve
 from tumorseg.versions.pointer import read_pointer
 from tumorseg.versions.store import VersionStore
-from tumorseg.versions.types import SHIPPED, CaseUsed, VersionCard
+from tumorseg.versions.types import CaseUsed, VersionCard
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from tumorseg.adapters.learning.measure import Measurements
     from tumorseg.adapters.learning.snapshot import Snapshot
     from tumorseg.config import AppConfig
-    from tumorseg.models.base import Model
-    from tumorseg.models.slicewise import SlicewiseSpec
     from tumorseg.training.challenge import Verdict
 
 #: From this part of the new masks on that cannot be right, the others are not believed either.
@@ -37,21 +34,21 @@ class Publishing:
     Args:
         config: of the server.
         job: the training.
-        spec: of its model.
 
     Attributes:
         store: all versions.
     """
 
-    def __init__(self, config: AppConfig, job: Job, spec: SlicewiseSpec) -> None:
-        self._config, self._job, self._spec = config, job, spec
+    def __init__(self, config: AppConfig, job: Job) -> None:
+        self._config, self._job = config, job
         self.store = VersionStore(config.state / "weights")
         self._lineage = Lineage(self.store, job.model)
+        self._contestants = Contestants(config, self.store, job.model)
 
     def start(self) -> Path | None:
-        """Return the weights that serve, None where the model has none yet."""
-        shipped = self._spec.weights
-        return self.store.current(self._job.model) or (shipped if shipped.is_file() else None)
+        """Return the weights that serve; None where nothing does, or the model does not say which they are."""
+        champion = self._contestants.serving()
+        return champion.weights if champion else None
 
     def made(self) -> VersionCard | None:
         """Return the version that an earlier attempt of this job made, None where none did.
@@ -106,35 +103,22 @@ class Publishing:
         """Compare a candidate with what serves now; nothing is kept yet."""
         from tumorseg.training.challenge import decide
 
-        sha256, cases = _digest(candidate), snapshot.of("validation")
-        parent, start = self.store.serving(self._job.model), self.start()
-        own = self.store.current(self._job.model)
-        # Named by content: the weights of one version are measured once.
-        old = {} if start is None else measurements.by_patient(_digest(start), lambda: self._built(own), cases)
-        new = measurements.by_patient(sha256, lambda: self._built(candidate), cases)
+        cases, parent = snapshot.of("validation"), self.store.serving(self._job.model)
+        champion, challenger = self._contestants.serving(), self._contestants.of(candidate)
+        old = {} if champion is None else measurements.by_patient(champion.name, champion.make, cases)
+        new = measurements.by_patient(challenger.name, challenger.make, cases)
         settled, lesions = self._settled(cases), {case.patient for case in snapshot.lesions("validation")}
         verdict = decide(old, new, settled=settled, lesions=lesions, margin=self._config.train_margin)
         figures = _figures(verdict, old, new)
         anchor = self._lineage.anchor()
-        if verdict.publish and anchor != parent and (file := self._weights_of(anchor)) is not None:
-            before = measurements.by_patient(_digest(file), lambda: self._built(file), cases)
+        if verdict.publish and anchor != parent and (held := self._contestants.version(anchor)) is not None:
+            before = measurements.by_patient(held.name, held.make, cases)
             drift = decide(before, new, settled=settled, lesions=lesions, margin=self._config.train_margin)
             figures["anchor"] = {"version": anchor, **_interval(drift)}
             if not drift.publish:
                 why = f"{drift.why}; that is against {anchor}, the last version that was better beyond doubt"
                 verdict = replace(verdict, publish=False, why=why)
-        return self._card(snapshot, sha256, parent, verdict.publish, verdict.why, figures)
-
-    def _weights_of(self, version: str) -> Path | None:
-        """Return the weights of a version before, None where they were removed to make room."""
-        file = self._spec.weights if version == SHIPPED else self.store.weights(self._job.model, version)
-        return file if file.is_file() else None
-
-    def _built(self, weights: Path | None) -> Model:
-        """Make the model as the server does."""
-        factory = resolve(self._config.known_models, "model", self._job.model)
-        model: Model = factory(weights=weights, device=self._config.device)
-        return model
+        return self._card(snapshot, challenger.name, parent, verdict.publish, verdict.why, figures)
 
     def _settled(self, cases: list[CaseUsed]) -> set[str]:
         """Return the patients all of whose labels stood when the serving version was published."""
@@ -187,8 +171,3 @@ def _measured(values: dict[str, float]) -> dict[str, Any]:
 
 def _number(value: float) -> float | None:
     return round(value, 6) if math.isfinite(value) else None
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -79,7 +79,7 @@ class Training:
     def __init__(self, job: Job, config: AppConfig, reporter: Reporter, reader: CaseReader) -> None:
         self._job, self._config, self._reporter, self._reader = job, config, reporter, reader
         self._spec: SlicewiseSpec = reader.spec
-        self._publishing = Publishing(config, job, reader.spec)
+        self._publishing = Publishing(config, job)
         self._epoch = 1
 
     def run(self) -> None:
