@@ -27,6 +27,13 @@ def test_the_same_version_again_says_nothing_new(tmp_path: Path) -> None:
     assert efforts.list() == [first]
 
 
+def test_when_the_versions_of_an_image_were_saved(tmp_path: Path) -> None:
+    efforts = Efforts(Database(tmp_path / "index.sqlite"))
+    for uid, image, saved in (("a", "one", 10.0), ("b", "two", 20.0), ("c", "one", 30.0)):
+        efforts.add(Effort(uid, image, "ann", saved))
+    assert efforts.saved("one") == {"a": 10.0, "c": 30.0}
+
+
 def test_looking_makes_no_database(tmp_path: Path) -> None:
     assert Efforts(Database(tmp_path / "labels" / "index.sqlite")).list() == []
     assert not (tmp_path / "labels").exists()

@@ -47,6 +47,15 @@ def test_who_saves_a_case_twice_worked_on_it_once() -> None:
     assert rounds([twice[0], replace(twice[1], author="bob")])[0].cases == 2
 
 
+def test_what_began_with_a_label_is_no_case_of_a_round() -> None:
+    fresh = effort("a", "one", "v1", 1, 100, EDIT)
+    corrected = [
+        replace(effort(uid, "one", version, 2, 5, SAME), began="label") for uid, version in (("b", "v1"), ("c", "v2"))
+    ]
+    assert rounds([fresh, *corrected]) == rounds([fresh])
+    assert rounds(corrected) == []
+
+
 def test_rounds_stand_in_the_order_of_their_first_label() -> None:
     said = [effort("a", "one", "zz", 1, 1, EDIT), effort("b", "two", "aa", 2, 1, EDIT)]
     said.append(effort("c", "one", "zz", 3, 1, EDIT))  # the same case later does not move its round

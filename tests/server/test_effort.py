@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 
 from tests.dicom.phantoms import GRIDS, sample, write_nifti
 from tests.serving import config_for, in_process, token_of, tumour_mask
+from tests.support import ThresholdModel
 from tumorseg.access.types import Role
 from tumorseg.adapters.learning.effort import EffortDesk
 from tumorseg.adapters.workplace import PROPOSALS
@@ -23,11 +24,15 @@ from tumorseg.geometry import Reorientation
 from tumorseg.io.nrrd_write import nrrd_bytes
 from tumorseg.io.write import nifti_bytes
 from tumorseg.labels.efforts import Effort
+from tumorseg.labels.rounds import rounds
 from tumorseg.types import Segmentation
 
 GRID = GRIDS["oblique"]
 #: The stand-in marks the whole tumour of the phantom.
 TUMOUR = tumour_mask(GRID)
+ONE_SLICE, ONE_VOXEL = np.zeros_like(TUMOUR), np.zeros_like(TUMOUR)
+ONE_SLICE[np.argwhere(TUMOUR)[0][0]] = True
+ONE_VOXEL[tuple(np.argwhere(TUMOUR)[-1])] = True
 WAIT_S = 60.0
 
 
@@ -213,6 +218,116 @@ def test_nobody_is_measured_by_what_another_was_given(config: AppConfig, client:
     assert (said["bob"].began, said["bob"].seconds, said["bob"].edit) == ("none", None, None)
     assert said["ann"].began == "answer"
     assert said["ann"].seconds is not None
+
+
+def test_who_corrects_the_label_of_another_makes_no_round_cheaper(
+    config: AppConfig, client: TestClient, clock: Clock
+) -> None:
+    """A reviewer's last voxel counted as a case that was drawn anew within seconds."""
+    people = {"ann": Role.ANNOTATOR, "rita": Role.REVIEWER}
+    headers = {who: {"Authorization": f"Bearer {token_of(config.state, who, role)}"} for who, role in people.items()}
+    infer(client, **headers["ann"])
+    clock.now += 600
+    of_ann = save(client, TUMOUR & ~ONE_SLICE, headers=headers["ann"])
+    assert client.get("/datastore/image", params={"image": "one"}, headers=headers["rita"]).status_code == 200
+    clock.now += 30
+    of_rita = save(client, TUMOUR & ~ONE_SLICE & ~ONE_VOXEL, headers=headers["rita"])
+    said = {effort.uid: effort for effort in efforts(client)}
+    assert (said[of_ann].began, said[of_rita].began, said[of_rita].seconds) == ("answer", "label", 30.0)
+    (found,) = rounds(said.values())
+    assert (found.model, found.cases, found.seconds) == ("threshold", 1, 600)
+
+
+def test_the_answer_of_a_version_that_learned_from_this_very_label_is_no_test_of_it(
+    client: TestClient, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    infer(client)
+    clock.now += 60
+    save(client, TUMOUR & ~ONE_SLICE)
+    clock.now += 60
+    save(client, TUMOUR & ~ONE_SLICE & ~ONE_VOXEL)  # after the same answer: no other case
+    (first,) = rounds(efforts(client))
+    monkeypatch.setattr(ThresholdModel, "version", "v2")
+    clock.now += 3600
+    infer(client)
+    clock.now += 20
+    save(client, TUMOUR & ~ONE_VOXEL)
+    said = efforts(client)
+    assert [(effort.began, effort.model_version == "v2") for effort in said] == [
+        ("answer", False),
+        ("answer", False),
+        ("label", True),
+    ]
+    assert said[-1].edit is not None  # for who wants to know
+    assert rounds(said) == [first]
+    assert (first.cases, first.seconds) == (1, 60)
+
+
+def test_who_opens_a_label_of_their_own_again_draws_nothing_anew(client: TestClient, clock: Clock) -> None:
+    assert client.get("/datastore/image", params={"image": "one"}).status_code == 200
+    clock.now += 600
+    save(client, TUMOUR)
+    clock.now += 5
+    save(client, TUMOUR & ~ONE_VOXEL)
+    clock.now += 86400
+    assert client.get("/datastore/image", params={"image": "one"}).status_code == 200
+    clock.now += 10
+    save(client, TUMOUR)
+    said = efforts(client)
+    assert [(effort.began, effort.seconds) for effort in said] == [("none", 600.0), ("none", None), ("label", 10.0)]
+    assert [(found.cases, found.seconds) for found in rounds(said)] == [(1, 600)]
+
+
+def test_a_label_that_was_removed_is_none_to_begin_with(client: TestClient, clock: Clock) -> None:
+    infer(client)
+    save(client, TUMOUR)
+    assert client.delete("/datastore/label", params={"id": "one", "tag": "final"}).status_code == 200
+    clock.now += 60
+    infer(client)
+    save(client, TUMOUR & ~ONE_VOXEL)
+    assert [effort.began for effort in efforts(client)] == ["answer", "answer"]
+
+
+def test_where_nobody_signs_in_the_time_of_a_case_counts_once(client: TestClient, clock: Clock) -> None:
+    """Slicer's download says no client_id, and is a second name for the same person."""
+    given = client.post("/activelearning/first", json={"client_id": "slicer"}).json()["id"]
+    clock.now += 2
+    assert client.get("/datastore/image", params={"image": given}).status_code == 200
+    infer(client, given, client_id="slicer")
+    clock.now += 298
+    save(client, TUMOUR & ~ONE_SLICE, given, client_id="slicer")
+    clock.now += 200
+    save(client, TUMOUR, given, client_id="slicer")
+    assert [effort.seconds for effort in efforts(client)] == [300.0, None]
+    assert [found.seconds for found in rounds(efforts(client))] == [300]
+
+
+def test_a_damaged_proposal_leaves_the_time(client: TestClient, config: AppConfig, clock: Clock) -> None:
+    infer(client)
+    desk_of(client).wait(WAIT_S)
+    (path,) = (config.state / PROPOSALS).iterdir()
+    whole = bytearray(path.read_bytes())
+    middle = whole.index(b"said.npy") + 40  # what is packed there does not unpack any more
+    whole[middle : middle + 20] = bytes(255 - value for value in whole[middle : middle + 20])
+    path.write_bytes(whole)
+    clock.now += 45
+    save(client, TUMOUR)
+    assert [(effort.seconds, effort.edit) for effort in efforts(client)] == [(45.0, None)]
+
+
+def test_a_fault_in_comparing_leaves_the_time_and_what_was_proposed(
+    client: TestClient, clock: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*given: object) -> None:
+        raise ZeroDivisionError("a fault of ours")
+
+    monkeypatch.setattr("tumorseg.adapters.learning.effort.edit", broken)
+    infer(client)
+    clock.now += 45
+    uid = save(client, TUMOUR)
+    (effort,) = efforts(client)
+    assert (effort.seconds, effort.began, effort.model, effort.edit) == (45.0, "answer", "threshold", None)
+    assert f"label {uid} is not compared with its proposal\nTraceback" in caplog.text
 
 
 def test_a_proposal_of_a_file_that_was_replaced_is_not_compared(client: TestClient, config: AppConfig) -> None:

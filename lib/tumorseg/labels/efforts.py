@@ -15,9 +15,9 @@ from tumorseg.labels.effort import Edit
 if TYPE_CHECKING:
     from tumorseg.labels.database import Database
 
-#: Where the proposal is from: the ``answer`` of a model that this person was given, the ``original`` label of the
-#: image, or ``none``: drawn from nothing.
-Began = Literal["answer", "original", "none"]
+#: What the work began with: the ``answer`` of a model that this person was given, the ``original`` label of the image,
+#: or ``none``: drawn from nothing. ``label``: the image had a final label by then, whatever else was there.
+Began = Literal["answer", "original", "none", "label"]
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS efforts (
@@ -50,7 +50,7 @@ class Effort:
         author: who made it.
         saved: s since 1970.
         seconds: from the first look to the save; None where that is not known.
-        began: where the proposal is from.
+        began: see :data:`Began`.
         model: whose proposal it was, ``""`` where none.
         model_version: what that model said of itself.
         edit: what was changed; None without a proposal, or one that cannot be compared.
@@ -91,6 +91,11 @@ class Efforts:
         with self._database.transaction() as connection:
             sql = f"INSERT OR IGNORE INTO efforts ({columns}) VALUES ({marks})"
             return connection.execute(sql, (*said, *edit)).rowcount > 0
+
+    def saved(self, image: str) -> dict[str, float]:
+        """Return uid -> when it was saved, s since 1970, of the versions of an image whose effort is known."""
+        rows = self._database.rows("SELECT uid, saved FROM efforts WHERE image = ?", image)
+        return {row["uid"]: row["saved"] for row in rows}
 
     def stamp(self) -> tuple[int, float]:
         """Return what differs as soon as there is another effort."""

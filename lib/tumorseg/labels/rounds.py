@@ -1,7 +1,8 @@
 """Effort by round: do the proposals of the next version of a model need less correction?
 
 A round is all cases whose proposal came from one version of one model. Who saves a case twice worked on it once: the
-last label counts, and the time of all of them.
+last label counts, and the time of all of them. What began when the image had a final label already is no case of a
+round: to correct that label takes less than to correct a proposal, and a version that learned from it knows the image.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ def rounds(efforts: Iterable[Effort]) -> list[Round]:
     """
     groups: dict[tuple[str, str], list[Effort]] = {}
     firsts: dict[tuple[str, str], float] = {}
-    known = list(efforts)
+    known = [effort for effort in efforts if effort.began != "label"]
     for effort in known:
         firsts.setdefault((effort.model, effort.model_version), effort.saved)
     for effort in by_case(known):

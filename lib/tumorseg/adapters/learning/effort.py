@@ -5,11 +5,15 @@ the notes. What goes wrong there is logged: no answer and no save ever fails or 
 
 When somebody began is remembered in this process only, and after a restart the lease of the case says so. A case that
 was opened and left counts from the next look, and longer than :data:`LONGEST_S` is no time that anybody worked.
+
+Whether the image had a final label when the work began is noted too. To put a last voxel right in a colleague's label
+says nothing of a model's proposal; and the answer of a version that learned from this very label is no test of it.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import OrderedDict
@@ -17,16 +21,18 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from tumorseg.adapters.learning.proposals import Proposal
 from tumorseg.errors import TumorSegError
 from tumorseg.labels.effort import Edit, comparable, edit
 from tumorseg.labels.efforts import Effort, Efforts
 
 if TYPE_CHECKING:
     from tumorseg.adapters.grids import ImagePlace, ImagePlaces
-    from tumorseg.adapters.learning.proposals import Proposal, Proposals
+    from tumorseg.adapters.learning.proposals import Proposals
     from tumorseg.adapters.wire import InferResult
     from tumorseg.labels.agreement import Masks
     from tumorseg.labels.history import LabelHistory
@@ -128,9 +134,11 @@ class EffortDesk:
         """Take out when somebody began with an image; None where nobody knows."""
         with self._lock:
             known = self._begun.pop((image, holder), None)
-            if known is None and anyone:
-                keys = [key for key in self._begun if key[0] == image]
-                known = max((self._begun.pop(key) for key in keys), default=None)
+            if anyone:
+                # One person may go by several names here: what only downloads says no client_id. None may stay, the
+                # next save of this image would count the same time again.
+                others = [self._begun.pop(key) for key in list(self._begun) if key[0] == image]
+                known = max(others, default=None) if known is None else known
         if known is None:
             with suppress(TumorSegError):
                 lease = self._leases.get(image)
@@ -169,30 +177,58 @@ class EffortDesk:
         """Find the proposal, compare, and keep what came out; without a comparison the time is kept."""
         effort = begun
         try:
-            effort = self._compared(version, holder, anyone, begun)
+            place = self._places.of(version.image)
+            proposal = None if place is None else self._proposal(version.image, holder, anyone, place)
+            effort = self._began(version, proposal, begun)
+            if place is not None and proposal is not None:
+                effort = replace(effort, edit=self._edit(proposal, version, place))
         except (TumorSegError, OSError) as error:
             logger.warning("label %s is not compared with its proposal: %s", version.uid, error)
+        except Exception:  # whatever a damaged file makes a reader say: the time is known all the same
+            logger.exception("label %s is not compared with its proposal", version.uid)
         self.efforts.add(effort)
 
-    def _compared(self, version: LabelVersion, holder: str, anyone: bool, begun: Effort) -> Effort:
-        place = self._places.of(version.image)
-        if place is None:
-            return begun
-        answer = self._proposals.find(version.image, holder, anyone=anyone)
-        if answer is not None and _lies_on(answer, place):
-            told = replace(begun, began="answer", model=answer.model, model_version=answer.version)
-            return replace(told, edit=self._edit(answer.masks, dict(answer.labels), version, place))
-        original = self._history.head(version.image, ORIGINAL)
-        if original is None:
-            return begun
-        masks = self._masks(original, place, {})
-        told = replace(begun, began="original", model=original.model, model_version=original.model_version)
-        return replace(told, edit=self._edit(masks, {}, version, place))
+    def _proposal(self, image: str, holder: str, anyone: bool, place: ImagePlace) -> Proposal | LabelVersion | None:
+        answer = self._proposals.find(image, holder, anyone=anyone)
+        return answer if answer is not None and _lies_on(answer, place) else self._history.head(image, ORIGINAL)
 
-    def _edit(self, proposal: Masks, labels: dict[str, int], version: LabelVersion, place: ImagePlace) -> Edit:
-        final = self._masks(version, place, {value: name for name, value in labels.items()})
+    def _began(self, version: LabelVersion, proposal: Proposal | LabelVersion | None, begun: Effort) -> Effort:
+        """Say with what the work began."""
+        effort, given = begun, None
+        if isinstance(proposal, Proposal):
+            effort = replace(begun, began="answer", model=proposal.model, model_version=proposal.version)
+            given = proposal.given
+        elif proposal is not None:
+            effort = replace(begun, began="original", model=proposal.model, model_version=proposal.model_version)
+        opened = -math.inf if begun.seconds is None else begun.saved - begun.seconds
+        return replace(effort, began="label") if self._had_label(version, given, opened) else effort
+
+    def _had_label(self, version: LabelVersion, given: float | None, opened: float) -> bool:
+        """Whether the image had a final label already when the work on this version began.
+
+        Args:
+            version: that was saved.
+            given: when its author was given the answer that they corrected, s since 1970; None where they had none:
+                then they may have begun with whatever others saved before.
+            opened: when its author first looked: what they saved since then is of the same work.
+        """
+        earlier = [one for one in self._history.versions(version.image, version.tag) if one.seq < version.seq]
+        removed = max((one.seq for one in earlier if one.kind == "removed"), default=0)
+        saved = self.efforts.saved(version.image)
+        for one in (one for one in earlier if one.seq > removed):
+            since = given if given is not None else opened if one.author == version.author else math.inf
+            if saved.get(one.uid, datetime.fromisoformat(one.created).timestamp()) < since:
+                return True
+        return False
+
+    def _edit(self, proposal: Proposal | LabelVersion, version: LabelVersion, place: ImagePlace) -> Edit:
+        if isinstance(proposal, Proposal):
+            before: Masks = proposal.masks
+            names = {value: name for name, value in proposal.labels.items()}
+        else:
+            before, names = self._masks(proposal, place, {}), {}
         spacing = place.grid.spacing[::-1] if place.placed else None
-        return edit(*comparable(proposal, final, place.grid.shape), spacing)
+        return edit(*comparable(before, self._masks(version, place, names), place.grid.shape), spacing)
 
     def _masks(self, version: LabelVersion, place: ImagePlace, names: dict[int, str]) -> Masks:
         from tumorseg.labels.agreement import masks_of
