@@ -11,7 +11,7 @@ import pytest
 
 from tumorseg.adapters.jobs import records
 from tumorseg.adapters.jobs.store import KEPT, MAX_DEATHS, JobStore
-from tumorseg.adapters.jobs.types import JobState
+from tumorseg.adapters.jobs.types import JobState, Kind
 from tumorseg.errors import InputError, NotFoundError
 
 SUBMIT = """
@@ -32,8 +32,8 @@ def submit(store: JobStore) -> str:
     return store.submit("train", "tiny", {"epochs": 3}, "anna").id
 
 
-def end(store: JobStore, status: str = "DONE") -> str:
-    id = submit(store)
+def end(store: JobStore, status: str = "DONE", kind: Kind = "train") -> str:
+    id = store.submit(kind, "tiny", {}, "anna").id
     records.write_state(store.path(id), JobState(status))  # type: ignore[arg-type]
     return id
 
@@ -189,6 +189,17 @@ def test_old_jobs_make_way_and_large_files_go_at_once(store: JobStore) -> None:
     assert not list((store.path(ids[-1]) / "out").iterdir())
     assert (store.path(waits) / "state.pt").exists()
     assert (store.path(waits) / "out" / "candidate.safetensors").exists()
+
+
+def test_many_scorings_push_out_no_training(store: JobStore) -> None:
+    """The training that failed was forgotten within a day, with its log, and the alert about it went out by itself."""
+    failed, damaged = end(store, "ERROR"), end(store)
+    (store.path(damaged) / records.JOB).write_text("{")
+    store.say(failed, "the disk is full")
+    scorings = [end(store, kind="score") for _ in range(KEPT + 2)]
+    store.thin()
+    assert store.ids() == [failed, damaged, *scorings[2:]]
+    assert "the disk is full" in store.log(failed)[-1]
 
 
 def test_nothing_is_made_before_the_first_job(store: JobStore) -> None:

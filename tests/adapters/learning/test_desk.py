@@ -187,6 +187,23 @@ def test_the_same_training_waits_once_and_another_beside_it(place: Workplace) ->
     assert place.learning.jobs.stop("train", "ann") == {}
 
 
+def test_a_training_that_was_interrupted_learns_nothing_of_labels_saved_since(place: Workplace) -> None:
+    """Its list of cases is fixed: to take it for one that waits had new labels forgotten."""
+    save(place, "p0")
+    save(place, "p1")
+    until(lambda: len(jobs(place, "train")) == 1)
+    (first,) = open_jobs(place, "train")
+    write_state(place.learning.jobs.runner.store.path(first.id), JobState("SUBMITTED", attempts=1, fraction=0.5))
+    save(place, "p2")
+    until(seen(place))
+    assert place.learning.new_labels() == {"tiny": 1}
+    save(place, "p3")
+    until(lambda: len(open_jobs(place, "train")) == 2)
+    second = next(job for job in open_jobs(place, "train") if job.id != first.id)
+    assert second.request == first.request
+    assert place.learning.train("tiny", {}, "ann").id == second.id  # which has not begun
+
+
 def test_what_cannot_be_trained_is_said_at_once(place: Workplace) -> None:
     with pytest.raises(NotFoundError, match="trainers: tiny"):
         place.learning.train("nobody", {}, "ann")

@@ -34,7 +34,8 @@ from tumorseg.adapters.jobs import log, records
 from tumorseg.adapters.jobs.types import ENDED, Job, JobState, Kind
 from tumorseg.errors import InputError, NotFoundError
 
-#: Ended jobs whose state and log are kept.
+#: Ended jobs of each kind whose state and log are kept. Scorings are many, and must not push out the training that
+#: failed before anybody has read why.
 KEPT = 50
 #: What an ended job leaves that is large and of no more use: publishing keeps the weights elsewhere.
 LARGE = ("*.pt", "*.safetensors", "*.npy", "*.tmp")
@@ -200,14 +201,22 @@ class JobStore:
 
     def thin(self) -> None:
         """Remove what ended jobs do not need, and those that ended long ago."""
-        ended = [id for id in self.ids() if records.read_state(self.folder / id).status in ENDED]
-        for id in ended[: max(len(ended) - KEPT, 0)]:
-            shutil.rmtree(self.folder / id, ignore_errors=True)
-        for id in ended[-KEPT:]:
-            for pattern in LARGE:
-                for file in (self.folder / id).rglob(pattern):
-                    with suppress(OSError):
-                        file.unlink()
+        ended: dict[str, Names] = {}
+        for id in self.ids():
+            if records.read_state(self.folder / id).status in ENDED:
+                job = records.read_job(self.folder / id)
+                ended.setdefault(job.kind if job else "", []).append(id)
+        for ids in ended.values():
+            for id in ids[: max(len(ids) - KEPT, 0)]:
+                shutil.rmtree(self.folder / id, ignore_errors=True)
+            for id in ids[-KEPT:]:
+                self._remove_large(id)
+
+    def _remove_large(self, id: str) -> None:
+        for pattern in LARGE:
+            for file in (self.folder / id).rglob(pattern):
+                with suppress(OSError):
+                    file.unlink()
 
     def _stop(self, folder: Path, state: JobState) -> JobState:
         """Write that a job was cancelled."""

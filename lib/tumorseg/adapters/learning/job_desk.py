@@ -56,10 +56,13 @@ class JobDesk:
         return job
 
     def waiting(self, kind: Kind, model: str, request: Mapping[str, Any] | None = None) -> Job | None:
-        """Return a job that has not begun: of this model, and to do exactly this where that is said."""
+        """Return a job that has not begun: of this model, and to do exactly this where that is said.
+
+        One that was put back after a close or a kill has begun: what it learns from is fixed.
+        """
         for job, state in self.runner.list():
             is_meant = job.kind == kind and job.model == model and (request is None or dict(job.request) == request)
-            if is_meant and state.status == "SUBMITTED":
+            if is_meant and state.status == "SUBMITTED" and state.attempts == 0:
                 return job
         return None
 
