@@ -14,14 +14,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from tests import tiny
 from tests.serving import config_for
 from tumorseg.active_learning.store import ScoreStore
-from tumorseg.active_learning.types import ENTROPY, MARGIN
+from tumorseg.active_learning.types import EMBEDDING, ENTROPY, MARGIN
 from tumorseg.adapters.jobs.records import write_state
 from tumorseg.adapters.jobs.types import Job, JobState, Status
+from tumorseg.adapters.learning.columns import PLAIN_COLUMNS
 from tumorseg.adapters.learning.score import scores_path
 from tumorseg.adapters.learning.scoring import METHOD, SERVER
 from tumorseg.adapters.models import ModelPool
@@ -256,6 +258,62 @@ def test_a_scoring_that_failed_is_tried_again_also_where_the_clock_was_put_back(
     place.learning.want_scores({ENTROPY})
     scoring.look()
     until(lambda: bool(open_jobs(place, "score")) if again else not scoring._wanted)
+    assert bool(open_jobs(place, "score")) == again
+
+
+def scored(place: Workplace, **said: object) -> None:
+    """Leave what a scoring leaves that is through with every image."""
+    scoring, images = place.learning.scoring, place.source.ids()
+    model = place.engine.models.get("tiny")
+    vector = np.zeros(4, np.float32)
+    for image, state in place.source.states(images).items():
+        scoring._store.put("tiny", model.version, image, state, dict.fromkeys(PLAIN_COLUMNS - {EMBEDDING}, 0.5), vector)
+    job = scoring.start(METHOD, "ann")
+    result = {"version": model.version, "columns": sorted(PLAIN_COLUMNS), "images": len(images)}
+    told = {**result, "scored": len(images), "skipped": 0, **said}
+    ended = time.time() - float(str(told.pop("age", 1)))
+    write_state(place.learning.jobs.runner.store.path(job.id), JobState("DONE", ended=ended, result=told))
+    until(lambda: place.learning.jobs.all()[0][1].status == "DONE")
+
+
+def test_an_image_that_was_replaced_after_all_were_scored_is_scored_at_once(place: Workplace) -> None:
+    """As many images as before counted as nothing new for an hour."""
+    scored(place)
+
+    def ask() -> bool:
+        return place.strategies["entropy"]({"who": "ann"}, place.datastore) is not None
+
+    assert ask()
+    place.learning.scoring.look()
+    assert not open_jobs(place, "score")
+    image = place.source.ids()[0]
+    before = place.source.states([image])
+    for file in (Path(place.config.studies) / image).parent.glob(f"{image}*"):
+        file.touch()
+    assert place.source.states([image]) != before
+    until(lambda: ask() and bool(open_jobs(place, "score")))
+
+
+@pytest.mark.parametrize(
+    ("said", "again"),
+    [
+        ({}, True),
+        ({"skipped": 1}, False),
+        ({"skipped": 1, "age": 700}, True),
+        ({"scored": 0}, False),
+        ({"columns": [MARGIN]}, False),
+        ({"columns": [MARGIN], "age": 700}, False),
+        ({"images": 1, "skipped": 1}, True),
+    ],
+)
+def test_a_scoring_is_in_vain_where_it_would_end_as_the_last_one(
+    place: Workplace, said: dict[str, object], again: bool
+) -> None:
+    scoring = place.learning.scoring
+    scored(place, **said)
+    place.learning.want_scores({ENTROPY})
+    until(lambda: bool(open_jobs(place, "score")) if again else not scoring._wanted)
+    scoring.look()
     assert bool(open_jobs(place, "score")) == again
 
 

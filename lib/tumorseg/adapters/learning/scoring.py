@@ -30,12 +30,12 @@ METHOD = "scores"
 _COLUMNS = "columns"
 #: Who asks where nobody does.
 SERVER = "server"
-#: How long the same scores are not asked for again after a job failed, s.
+#: How long the same scores are not asked for again after a job failed, left images out, or found nothing to do, s.
 _AFTER_FAILURE_S = 600.0
 #: How long the server begins none after somebody stopped what was scored, s.
 _AFTER_STOP_S = 600.0
-#: How long after one that was through with as many images as there are: what it left out cannot be read.
-_AFTER_ALL_S = 3600.0
+#: How long columns are not asked for again that the network turned out not to give, s.
+_AFTER_NONE_S = 3600.0
 
 
 class Scoring:
@@ -150,20 +150,29 @@ class Scoring:
     def _is_on_its_way(self, model: str, wanted: set[str]) -> bool:
         """Whether a job is to compute these, or has shown that it cannot."""
         return any(
-            state.status not in ENDED or self._was_in_vain(model, state)
+            state.status not in ENDED or self._was_in_vain(model, wanted, state)
             for job, state in self._jobs.all()
             if _is_of(job, model) and wanted <= set(job.request.get(_COLUMNS, ()))
         )
 
-    def _was_in_vain(self, model: str, state: JobState) -> bool:
-        """Whether a job that ended a while ago would end in the same way."""
+    def _was_in_vain(self, model: str, wanted: set[str], state: JobState) -> bool:
+        """Whether a job that ended a while ago would end in the same way.
+
+        Not one that computed all there was: what is missing now came since, such as an image that was replaced.
+        """
         version, since = self._seen.get(model, ("", 0.0))
         ended = state.ended or 0.0
         age = time.time() - ended  # below 0 where the clock was put back: nobody knows then
         if state.status == "ERROR":
             return ended > since and 0 <= age < _AFTER_FAILURE_S
-        same = state.result.get("version") == version and state.result.get("images") == self._images()
-        return state.status == "DONE" and same and 0 <= age < _AFTER_ALL_S
+        said = state.result
+        same = said.get("version") == version and said.get("images") == self._images()
+        if state.status != "DONE" or not same or age < 0:
+            return False
+        if not wanted <= set(said.get("columns", ())):
+            return age < _AFTER_NONE_S
+        # What it found to be there may be a score that is no number: a strategy misses that for ever.
+        return age < _AFTER_FAILURE_S and (said.get("skipped", 0) > 0 or said.get("scored", 0) == 0)
 
     def _submit(self, model: str, columns: Collection[str], who: str) -> Job:
         return self._jobs.submit("score", model, {_COLUMNS: sorted(columns)}, who)
