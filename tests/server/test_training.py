@@ -18,6 +18,8 @@ from starlette.testclient import TestClient
 from tests import tiny
 from tests.serving import ask_slicer, config_for, in_process, token_of
 from tumorseg.access.types import Role
+from tumorseg.adapters.jobs.records import write_state
+from tumorseg.adapters.jobs.types import JobState
 from tumorseg.config import AppConfig
 from tumorseg.versions.types import SHIPPED
 
@@ -296,6 +298,30 @@ def test_who_may_look_start_and_stop(tmp_path: Path) -> None:
 
     found = [one for one in records(kept, Wanted(action="train.start")) if one.status == 200]
     assert [one.detail for one in found] == [{"job": task["id"]}]
+
+
+def test_what_a_failed_job_said_is_for_annotators_and_above(tmp_path: Path) -> None:
+    """Its last lines name images; a viewer read them unrecorded, while to read its log takes more and is recorded."""
+    config = config_of(tmp_path)
+    with jobs_held(config), in_process(config) as client:
+        viewer, annotator = (
+            {"Authorization": f"Bearer {token_of(config.state, role.title, role)}"}
+            for role in (Role.VIEWER, Role.ANNOTATOR)
+        )
+        jobs = client.app.state.workplace.learning.jobs  # type: ignore[attr-defined]
+        for kind in ("train", "score"):
+            job = jobs.submit(kind, MODEL, {}, "ann")
+            for line in ("p0 is left out: unreadable", "Traceback (most recent call last):", "ValueError: p0 is torn"):
+                jobs.runner.store.say(job.id, line)
+            write_state(jobs.runner.store.path(job.id), JobState("ERROR", error="ValueError: p0 is torn"))
+        for path in ("/train/", "/scoring/", "/train/?all=true", "/scoring/?all=true", "/learning/jobs"):
+            shown, told = (client.get(path, headers=headers).json() for headers in (viewer, annotator))
+            assert "Traceback" in json.dumps(told)
+            assert "p0 is torn" in json.dumps(told)
+            assert "Traceback" not in json.dumps(shown)
+            assert "p0" not in json.dumps(shown)
+            for one in shown if isinstance(shown, list) else [shown]:
+                assert (one["status"], "error" in one, len(one["details"])) == ("ERROR", False, 1)
 
 
 def test_numbers_for_a_monitor(waiting: TestClient) -> None:

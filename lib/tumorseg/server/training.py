@@ -9,12 +9,13 @@ The first two are MONAI Label's and answer its task: ``id``, ``status``, ``reque
   OHIF's "Update Model" sends. With ``{"model": {…}}`` it trains the models that are named.
 - ``DELETE`` stops what waits, too.
 - While one waits ``check_if_running`` answers with it: Slicer then offers to stop it.
+- Below an annotator nobody is told what a job said: its lines name images, and its log is read on the record only.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
@@ -30,10 +31,11 @@ from tumorseg.server.observe import principal
 from tumorseg.server.rules import Caller, rule
 
 router = APIRouter(tags=["learning"])
-Spoken = TypeVar("Spoken")
 Said = Annotated[dict[str, Any] | None, Body()]
 #: How often a request that waits for the end of a job looks, s.
 _LOOK_S = 0.5
+#: In the place of ``details`` for who may not read the log; Slicer shows the last of them, so there must be one.
+_UNTOLD = "what it said is shown to annotators and above"
 
 
 @router.get("/train/", summary="What is being trained, or was trained last", response_model=None)
@@ -173,16 +175,20 @@ async def _ended(place: Workplace, job: Job) -> None:
         await asyncio.sleep(_LOOK_S)
 
 
-def _spoken(said: Spoken, request: Request) -> Spoken:
-    """Take the server's folders out of everything that a job said, and who asked for it below a reviewer."""
+def _spoken(said: dict[str, Any], request: Request) -> dict[str, Any]:
+    """Take out of everything that a job said the server's folders, and what is not for who asks."""
     asking = principal(request.scope)
-    named = asking is not None and asking.role >= Role.REVIEWER
+    role = asking.role if asking is not None else Role.VIEWER
+    hidden = {"who"} if role < Role.REVIEWER else set()
+    if role < Role.ANNOTATOR:
+        hidden.add("error")
 
     def spoken(value: Any) -> Any:
         if isinstance(value, str):
             return without_folders(value, request)
         if isinstance(value, dict):
-            return {name: spoken(one) for name, one in value.items() if named or name != "who"}
+            return {name: spoken(one) for name, one in value.items() if name not in hidden}
         return [spoken(one) for one in value] if isinstance(value, list) else value
 
-    return cast("Spoken", spoken(said))
+    told: dict[str, Any] = spoken(said)
+    return {**told, "details": [_UNTOLD]} if role < Role.ANNOTATOR else told
