@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import importlib.util
 import re
 import subprocess
@@ -73,6 +74,15 @@ def test_named_files_exist(page: Path) -> None:
     written_later = ("sample_data/expected/lgg_default.nii.gz", "benchmarks/results/serving.json")
     missing = [name for name in named if not (ROOT / name.replace("NAME", "resunet25d")).exists()]
     assert not set(missing) - set(written_later)
+
+
+def test_a_training_that_runs_out_of_memory_leaves_the_server_of_our_unit_running() -> None:
+    """systemd's default stops the whole unit, and the job's process is the first that the kernel ends."""
+    text = (ROOT / "docs" / "operating.md").read_text()
+    (fenced,) = re.findall(r"^```ini\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    unit = configparser.ConfigParser(strict=False, interpolation=None)  # Environment= may be said several times
+    unit.read_string(fenced)
+    assert unit["Service"]["OOMPolicy"] == "continue"
 
 
 def test_tables_are_what_the_commands_wrote() -> None:
