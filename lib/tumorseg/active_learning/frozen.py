@@ -2,9 +2,9 @@
 
 A candidate model is compared with the serving one on these patients. Were they drawn anew each round, a patient that
 trained the serving model could validate the next one. The hash of the name decides, so that the answer does not
-depend on the order of arrival, on other patients or on the machine; only the second patient is put where nobody is
-yet, so that there is something to train and something to validate on from then on. What was decided is kept
-(``known``) and passed in again: it wins over the hash.
+depend on the order of arrival, on other patients or on the machine; only where nobody is in the other part yet, as with
+the second patient, one goes there, so that there is something to train and something to validate on from then on.
+What was decided is kept (``known``) and passed in again: it wins over the hash.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def assign(patients: Iterable[str], known: Mapping[str, Part] | None = None, sha
         if patient in parts:
             continue
         part = by_hash(patient, share)
-        if len(parts) == 1 and part in parts.values():
+        if parts and set(parts.values()) == {part}:
             part = "train" if part == "validation" else "validation"
         parts[patient] = part
     return parts

@@ -7,8 +7,6 @@ import pytest
 from tests import tiny
 from tests.adapters.learning.round_room import Room, inverted
 from tumorseg.access.types import Principal, Role
-from tumorseg.adapters.learning.cases import patient_of
-from tumorseg.adapters.sources import ImageEntry
 from tumorseg.errors import UnavailableError
 from tumorseg.labels.agreement import CONSENSUS
 from tumorseg.labels.reviews import Reviews
@@ -184,27 +182,3 @@ def test_an_inverted_mask_is_implausible_and_a_large_tumour_is_not(room: Room) -
 def test_other_labels_that_cannot_be_used_are_no_reason_to_distrust_everything(room: Room) -> None:
     room.save("p1", label_info=[{"name": "oedema", "idx": 1}])
     assert not left_out(room).implausible
-
-
-@pytest.mark.parametrize(
-    ("image", "info", "patient"),
-    [
-        ("1.2.3", {"PatientID": "LGG-7", "StudyInstanceUID": "1.2"}, "LGG-7"),
-        ("1.2.3", {"PatientID": "", "StudyInstanceUID": "1.2"}, "1.2"),
-        ("sub-01__ses-2__sub-01_ses-2_FLAIR", {}, "sub-01"),
-        ("sub-01_FLAIR", {}, "sub-01"),
-        ("case_7", {}, "case_7"),
-        ("subject-3", {}, "subject-3"),
-        ("BraTS_001_flair", {}, "BraTS_001"),
-        ("BraTS_001_T1ce", {}, "BraTS_001"),
-        ("a__BraTS_001__BraTS_001_t1", {}, "a__BraTS_001"),
-        ("p1__flair", {}, "p1"),
-        ("TCGA_CS_4941__TCGA_CS_4941_12", {}, "TCGA_CS_4941"),
-        ("p1__p12", {}, "p1__p12"),
-        ("images__case_7", {}, "images__case_7"),
-        ("images__case_7_t2", {}, "images__case_7"),
-        ("t1", {}, "t1"),
-    ],
-)
-def test_two_images_of_one_patient_are_one_patient(image: str, info: dict[str, str], patient: str) -> None:
-    assert patient_of(ImageEntry(image, image, info)) == patient

@@ -23,6 +23,7 @@ from tumorseg.adapters.learning.shelf import Shelf
 from tumorseg.adapters.learning.snapshot import read_snapshot
 from tumorseg.adapters.learning.volumes import CaseReader
 from tumorseg.errors import InputError, NotFoundError, StorageError
+from tumorseg.labels.rebuild import rebuild_index
 from tumorseg.training.data import Volume
 from tumorseg.training.round import RoundOptions, train_round
 from tumorseg.versions import store as version_store
@@ -109,6 +110,7 @@ def test_a_better_model_is_published_and_its_card_says_what_it_learned_from(lear
     said = learned.log(job)
     assert "4 images of 4 patients to learn from, 1 image of 1 patient to measure on, 0 left out" in said
     assert "published" in said
+    assert said.count("5 images of 5 patients: p0 (1), p1 (1), p2 (1), p3 (1), p4 (1)") == 1
 
 
 def test_the_next_round_goes_on_from_what_serves_and_names_it_as_parent(learned: Room) -> None:
@@ -123,6 +125,24 @@ def test_the_next_round_goes_on_from_what_serves_and_names_it_as_parent(learned:
     assert f"going on from {first.id}" in learned.log(job)
     assert {case.image for case in card.cases if case.part == "validation"} == {"p0", "p7"}
     assert state.result["champion"] > 0.5, "the champion is the model that serves and not the one of the beginning"
+
+
+def test_an_index_that_was_lost_leaves_who_validates_as_the_cards_say(room: Room) -> None:
+    """Made again it decided anew, by who came first: who had trained the champion validated."""
+    for name in ("p1", "p2"):  # both train by hash, so that the second one validates
+        room.save(name)
+    room.train(epochs=1)
+    room.labels.remove("p1", "final")
+    room.save("p1")  # comes second from now on
+    history = room.labels.history
+    history.close()
+    history.database.path.unlink()
+    with history.guard(alone=True):
+        rebuild_index(history)
+    room.train(epochs=1)
+    after, before = ({case.image: case.part for case in card.cases} for card in room.versions.list("tiny"))
+    assert [case.image for case in room.versions.list("tiny")[0].cases] == ["p2", "p1"]
+    assert before == after == {"p1": "train", "p2": "validation"}
 
 
 def test_a_first_round_of_inverted_masks_is_refused_and_nothing_is_trained(room: Room) -> None:

@@ -12,30 +12,23 @@ What a model answered itself (tag ``original``) never counts. An empty mask says
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from tumorseg.adapters.datastore import FINAL
 from tumorseg.adapters.grids import ImagePlace
 from tumorseg.adapters.learning.masks import MOST_MARKED, is_implausible, marked
+from tumorseg.adapters.learning.patients import Patients
 from tumorseg.adapters.learning.types import Gathered, LabelledCase, LeftOut
 from tumorseg.errors import InputError, NotFoundError, TumorSegError, UnavailableError
 from tumorseg.labels.agreement import CONSENSUS
 from tumorseg.labels.reviews import Reviews
 
 if TYPE_CHECKING:
-    from tumorseg.adapters.sources import ImageEntry, ImageSource
+    from tumorseg.adapters.sources import ImageSource
     from tumorseg.labels.history import LabelHistory
     from tumorseg.labels.reviews import State
     from tumorseg.labels.types import LabelVersion
-
-#: How BIDS names a subject; files of one study are images of one patient.
-_BIDS_SUBJECT = re.compile(r"(?:^|_)(sub-[A-Za-z0-9]+)(?=_|$)")
-#: How files of one examination are told apart: ``p1_flair`` beside ``p1_t1``, or ``flair`` and ``t1`` in the folder p1.
-_SEQUENCE = re.compile(r"(?:^|[_\-. ])(?:flair|t1|t1w|t1n|t1c|t1ce|t1gd|t1post|t2|t2w|t2f)$", re.IGNORECASE)
-#: Between folders and file in an image's id.
-_FOLDER = "__"
 
 
 def gather(
@@ -61,6 +54,7 @@ def gather(
     source.check()
     known = {image: _versions(history, image) for image in sorted(history.labelled(FINAL))}
     states = Reviews(history.database).states([one.uid for versions in known.values() for one in versions])
+    patients = Patients(source.ids())
     cases: list[LabelledCase] = []
     left_out: list[LeftOut] = []
     for image, versions in known.items():
@@ -71,7 +65,7 @@ def gather(
         if version is None:
             left_out.append(LeftOut(image, versions[-1].uid, "rejected by a reviewer: correct it and save it again"))
             continue
-        judged = _judged(history, source, version, classes, model)
+        judged = _judged(history, source, patients, version, classes, model)
         (cases if isinstance(judged, LabelledCase) else left_out).append(judged)  # type: ignore[arg-type]
     cases.sort(key=lambda case: known[case.image][0].seq)
     return Gathered(tuple(cases), tuple(left_out))
@@ -95,27 +89,6 @@ def counting(versions: Iterable[LabelVersion], states: Mapping[str, State]) -> L
     return max(allowed, key=lambda version: (*order[version.uid], version.seq), default=None)
 
 
-def patient_of(entry: ImageEntry) -> str:
-    """Return whose an image is: DICOM's PatientID, else the study; BIDS's subject; else as files are called.
-
-    Sequences of one name are of one patient (BraTS), and so are files that are called as their folder is (the slices of
-    the LGG data): were they taken for several, one patient would train and validate.
-    """
-    said = str(entry.info.get("PatientID") or "").strip() or str(entry.info.get("StudyInstanceUID") or "")
-    subject = _BIDS_SUBJECT.search(entry.id)
-    return said or (subject[1] if subject else _named(entry.id))
-
-
-def _named(image: str) -> str:
-    """Return what images of one patient have in common in their names, the whole name where nothing tells."""
-    folder, _, name = image.rpartition(_FOLDER)
-    own = folder.rpartition(_FOLDER)[2]
-    stem = _SEQUENCE.sub("", name)
-    if folder and (not stem or re.match(rf"{re.escape(own)}(?![A-Za-z0-9])", name)):
-        return folder
-    return f"{folder}{_FOLDER}{stem}" if folder else stem or image
-
-
 def _versions(history: LabelHistory, image: str) -> list[LabelVersion]:
     """Return the final versions since the label was last removed, oldest first."""
     versions = history.versions(image, FINAL)
@@ -124,7 +97,12 @@ def _versions(history: LabelHistory, image: str) -> list[LabelVersion]:
 
 
 def _judged(
-    history: LabelHistory, source: ImageSource, version: LabelVersion, classes: Mapping[str, int], model: str
+    history: LabelHistory,
+    source: ImageSource,
+    patients: Patients,
+    version: LabelVersion,
+    classes: Mapping[str, int],
+    model: str,
 ) -> LabelledCase | LeftOut:
     """Look whether a label can be learned from."""
     try:
@@ -144,7 +122,7 @@ def _judged(
     if not mask.any() and version.kind != "no_lesion":
         why = "nothing of what the model learns is marked: save an empty mask where there is no lesion"
         return LeftOut(version.image, version.uid, why)
-    return LabelledCase(version.image, patient_of(entry), version)
+    return LabelledCase(version.image, patients.of(entry), version)
 
 
 def place_of(source: ImageSource, image: str) -> ImagePlace:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tumorseg.adapters.datastore import FINAL
-from tumorseg.adapters.learning.cases import counting, patient_of
+from tumorseg.adapters.learning.cases import counting
+from tumorseg.adapters.learning.patients import Patients
 from tumorseg.errors import InputError, NotFoundError
 from tumorseg.labels.reviews import Reviews
 
@@ -30,9 +31,9 @@ def require_labels(history: LabelHistory, source: ImageSource) -> None:
             f"tag {FINAL}"
         )
     reviews = Reviews(history.database)
-    patients: set[str] = set()
+    named, patients = Patients(source.ids()), set[str]()
     for image in images:
-        patients |= _patients(history, source, reviews, image)
+        patients |= _patients(history, source, named, reviews, image)
         if len(patients) >= LEAST_PATIENTS:
             return
     raise InputError(
@@ -42,7 +43,7 @@ def require_labels(history: LabelHistory, source: ImageSource) -> None:
     )
 
 
-def _patients(history: LabelHistory, source: ImageSource, reviews: Reviews, image: str) -> set[str]:
+def _patients(history: LabelHistory, source: ImageSource, named: Patients, reviews: Reviews, image: str) -> set[str]:
     """Return whose label can be used; nobody where it cannot."""
     versions = history.versions(image, FINAL)
     removed = max((version.seq for version in versions if version.kind == "removed"), default=0)
@@ -50,6 +51,6 @@ def _patients(history: LabelHistory, source: ImageSource, reviews: Reviews, imag
     if counting(current, reviews.states(version.uid for version in current)) is None:
         return set()
     try:
-        return {patient_of(source.entry(image))}
+        return {named.of(source.entry(image))}
     except NotFoundError:
         return set()

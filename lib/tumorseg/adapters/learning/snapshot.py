@@ -6,6 +6,7 @@ A training that was killed goes on with the same labels, whatever was saved sinc
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from tumorseg.active_learning.frozen import Part
 
 _NAME = "cases.json"
+#: Patients that the log names, those with the most images first.
+_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,15 @@ class Snapshot:
         parts = (f"{_counted(self.of('train'))} to learn from", f"{_counted(self.of('validation'))} to measure on")
         missing = [f"left out: {label.image} ({label.label[:8]}): {label.why}" for label in self.left_out]
         return [f"{', '.join(parts)}, {len(self.left_out)} left out", *missing]
+
+    def grouping(self) -> list[str]:
+        """Say whose the images are, as far as one line holds: who reads it sees whether names were understood."""
+        if not self.cases:
+            return []
+        count = Counter(case.patient for case in self.cases).most_common()
+        named = [f"{patient} ({images})" for patient, images in count[:_NAMED]]
+        more = [f"and {len(count) - _NAMED} more"] if len(count) > _NAMED else []
+        return [f"{_counted(self.cases)}: {', '.join([*named, *more])}"]
 
     def write(self, folder: Path) -> None:
         """Keep it."""

@@ -32,11 +32,12 @@ from tumorseg.models.slicewise import CONTRAST_KEY
 from tumorseg.versions.types import CaseUsed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from tumorseg.active_learning.frozen import Part
     from tumorseg.adapters.jobs.types import Job, Reporter
+    from tumorseg.adapters.learning.types import LabelledCase
     from tumorseg.config import AppConfig
     from tumorseg.models.slicewise import SlicewiseSpec
     from tumorseg.training.data import Volume
@@ -110,7 +111,7 @@ class Training:
         history = self._reader.history
         ticks = self._ticks(0.0, 0.0, 0)
         found = gather(history, self._reader.source, dict(self._spec.labels), self._job.model, ticks)
-        parts = FrozenParts(history.database).assign(case.patient for case in found.cases)
+        parts = self._parts(found.cases)
         cases = (
             CaseUsed(case.image, case.patient, parts[case.patient], case.version.uid, case.version.sha256)
             for case in found.cases
@@ -118,7 +119,17 @@ class Training:
         empty = tuple(case.image for case in found.cases if case.version.no_lesion)
         snapshot = Snapshot(tuple(cases), found.left_out, empty)
         snapshot.write(self._reporter.folder)
+        self._say(snapshot.grouping())
         return snapshot
+
+    def _parts(self, cases: Sequence[LabelledCase]) -> Mapping[str, Part]:
+        """Return who trains and who validates, also by what the cards of all models say of their images."""
+        frozen, store = FrozenParts(self._reader.history.database), self._publishing.store
+        frozen.remember(case for model in store.models() for card in store.list(model) for case in card.cases)
+        assigned = frozen.assign({case.image: case.patient for case in cases})
+        for patient in assigned.moved:
+            self._reporter.line(f"{patient} was taken for several patients before: all their images train from now on")
+        return assigned.parts
 
     def _train(self, snapshot: Snapshot) -> tuple[Snapshot, Path]:
         """Return what was learned from, less the images that turned out to be of no use, and the candidate."""
