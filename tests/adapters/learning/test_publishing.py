@@ -40,12 +40,12 @@ class Line:
         job = Job(f"round{self.rounds}", "train", self.model, {}, "anna", 0.0)
         return Publishing(self.config, job)
 
-    def round(self, *dice: float) -> VersionCard:
-        """Challenge what serves with a candidate of this Dice, by patient or of all but for the spread."""
+    def round(self, *dice: float, **by_image: float) -> VersionCard:
+        """Challenge what serves with a candidate of this Dice, by image, by patient or of all but for the spread."""
         self.rounds += 1
-        values = dice if len(dice) > 1 else tuple(dice[0] + more for more in SPREAD)
+        values = dice if len(dice) > 1 else tuple(dice[0] + more for more in SPREAD) if dice else ()
         file = tiny.first_weights(self.root / f"{self.rounds}.safetensors", self.rounds)
-        self.figures[digest_of(file)] = dict(zip(PATIENTS, values, strict=True))
+        self.figures[digest_of(file)] = by_image or dict(zip(PATIENTS, values, strict=True))
         folder = self.root / f"round{self.rounds}"
         folder.mkdir()
         (folder / "measured.json").write_text(json.dumps(self.figures))
@@ -141,3 +141,68 @@ def test_a_model_that_does_not_say_which_its_weights_are_is_compared_with_too(
     line.figures[f"version {digest_of(weights)[:12]}"] = dict.fromkeys(PATIENTS, 0.8)
     assert line.publishing().start() is None
     assert line.round(0.05).status == "refused"
+
+
+def test_a_small_gain_after_a_small_loss_is_no_new_measure(line: Line) -> None:
+    """Each of these is surely better than the one before, or surely not worse by more than the margin."""
+    first = line.round(0.80)
+    cards = [line.round(dice) for dice in (0.785, 0.788)]
+    assert [card.status for card in cards] == ["published", "published"]
+    assert cards[1].measured["low"] > 0
+    assert not cards[1].measured["anchor"]["better"]
+    fourth = line.round(0.773)
+    assert fourth.status == "refused", fourth.why
+    assert fourth.measured["anchor"]["version"] == first.id
+
+
+def test_one_validation_patient_proves_no_gain(line: Line) -> None:
+    line.snapshot = Snapshot(line.snapshot.cases[:1], ())
+    for dice in (0.60, 0.61):
+        assert line.round(dice).status == "published"
+    assert Lineage(line.store, "tiny").anchor() == SHIPPED
+    assert line.round(0.605).status == "refused"
+
+
+def test_a_blank_answer_does_not_win_on_the_other_images_of_the_same_patients(line: Line) -> None:
+    """Every patient has one image with a lesion and four without, on which finding nothing is perfect."""
+    images = {patient: [f"{patient}{number}" for number in range(1, 6)] for patient in PATIENTS}
+    cases = tuple(CaseUsed(one, who, "validation", one, "0" * 64) for who in images for one in images[who])
+    empty = tuple(one for who in images for one in images[who][1:])
+    line.snapshot = Snapshot(cases, (), empty)
+    line.figures[digest_of(tiny.SPEC.weights)] = {case.image: 0.5 for case in cases}
+    blank = line.round(**{case.image: float(case.image in empty) for case in cases})
+    assert blank.measured["low"] > 0.2, "over all images it is the better one by far"
+    assert blank.status == "refused", blank.why
+    assert "by -0.500" in blank.why
+    finding = line.round(**{case.image: 0.5 if case.image in empty else 0.7 for case in cases})
+    assert finding.status == "published", finding.why
+
+
+def test_on_the_first_day_a_blank_answer_finds_nothing(tmp_path: Path) -> None:
+    line = Line(tmp_path, "untrained")
+    cases = tuple(CaseUsed(one, "a", "validation", one, "0" * 64) for one in ("a1", "a2", "a3"))
+    line.snapshot = Snapshot(cases, (), ("a2", "a3"))
+    blank = line.round(a1=0.0, a2=1.0, a3=1.0)
+    assert blank.status == "refused"
+    assert "it finds nothing" in blank.why
+    assert line.round(a1=0.1, a2=0.0, a3=0.0).status == "published"
+
+
+def test_labels_that_are_the_champions_own_answer_are_counted_and_said(line: Line) -> None:
+    """Nobody can be better than who drew the label."""
+    line.figures[digest_of(tiny.SPEC.weights)] = {"a": 1.0, "b": 1.0, "c": 0.5}
+    refused = line.round(0.96, 0.97, 0.8)
+    assert refused.status == "refused"
+    assert refused.measured["unchanged"] == 2
+    assert "; 2 of the 3 labels with a lesion that this was measured on are the serving model's own" in refused.why
+    passed = line.round(1.0, 1.0, 0.8)
+    assert (passed.status, passed.measured["unchanged"]) == ("published", 2)
+    assert "own answer" not in passed.why
+
+
+def test_an_empty_image_on_which_nothing_was_found_is_no_answer_of_the_champions(line: Line) -> None:
+    line.snapshot = Snapshot(line.snapshot.cases, (), ("a",))
+    line.figures[digest_of(tiny.SPEC.weights)] = {"a": 1.0, "b": 0.6, "c": 0.5}
+    refused = line.round(1.0, 0.2, 0.1)
+    assert (refused.status, refused.measured["unchanged"]) == ("refused", 0)
+    assert "own answer" not in refused.why

@@ -51,10 +51,16 @@ class Lineage:
 
         A version that is not worse beyond a margin may be a little worse, the next one again, and after ten rounds the
         model is bad although no round was refused. Therefore a candidate must hold against this one too: the last
-        version whose gain over its parent was beyond doubt, that had no parent to compare with, or that a person sent.
+        version that was better for sure, than its parent *and* than the version that it was itself held against here
+        (a small gain after a small loss is none), or that a person sent.
         """
         for card in self.cards():
-            low = card.measured.get("low")
-            if card.how == "uploaded" or not card.parent or (isinstance(low, int | float) and low > 0):
+            if card.how == "uploaded" or not card.parent or _was_better(card):
                 return card.id
         return SHIPPED
+
+
+def _was_better(card: VersionCard) -> bool:
+    """Whether a training gained for sure on all that it was compared with."""
+    held = card.measured.get("anchor") or {"better": True}
+    return bool(card.measured.get("better")) and bool(held.get("better"))

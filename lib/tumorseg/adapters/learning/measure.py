@@ -41,7 +41,7 @@ class Measurements:
             self._dice = json.loads(self._path.read_text(encoding="utf-8"))
 
     def by_patient(self, weights: str, model: Callable[[], Model], cases: Sequence[CaseUsed]) -> dict[str, float]:
-        """Return patient -> Dice in [0, 1], the mean over the patient's images.
+        """Return patient -> Dice in [0, 1], the mean over those images of the patient that are among the cases.
 
         Args:
             weights: names the weights, so that figures of others are not taken for theirs.
@@ -61,6 +61,11 @@ class Measurements:
             patient: float(np.mean([known[case.image] for case in cases if case.patient == patient]))
             for patient in patients
         }
+
+    def exact(self, weights: str, cases: Sequence[CaseUsed]) -> int:
+        """Count the cases, measured already, whose label is the model's answer voxel for voxel."""
+        known = self._dice.get(weights, {})
+        return sum(known.get(case.image) == 1 for case in cases)
 
 
 def case_dice(model: Model, study: LabelledStudy) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tumorseg.adapters.learning.contestants import Contestants
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tumorseg.adapters.jobs.types import Job
+    from tumorseg.adapters.learning.contestants import Contestant
     from tumorseg.adapters.learning.measure import Measurements
     from tumorseg.adapters.learning.snapshot import Snapshot
     from tumorseg.config import AppConfig
@@ -101,24 +102,29 @@ class Publishing:
 
     def _compared(self, snapshot: Snapshot, candidate: Path, measurements: Measurements) -> VersionCard:
         """Compare a candidate with what serves now; nothing is kept yet."""
-        from tumorseg.training.challenge import decide
-
-        cases, parent = snapshot.of("validation"), self.store.serving(self._job.model)
+        parent = self.store.serving(self._job.model)
         champion, challenger = self._contestants.serving(), self._contestants.of(candidate)
-        old = {} if champion is None else measurements.by_patient(champion.name, champion.make, cases)
-        new = measurements.by_patient(challenger.name, challenger.make, cases)
-        settled, lesions = self._settled(cases), {case.patient for case in snapshot.lesions("validation")}
-        verdict = decide(old, new, settled=settled, lesions=lesions, margin=self._config.train_margin)
-        figures = _figures(verdict, old, new)
+        old, new = (_measure(one, snapshot, measurements) for one in (champion, challenger))
+        verdict = self._duel(old, new, snapshot)
+        figures = _figures(verdict, old.every, new.every)
         anchor = self._lineage.anchor()
         if verdict.publish and anchor != parent and (held := self._contestants.version(anchor)) is not None:
-            before = measurements.by_patient(held.name, held.make, cases)
-            drift = decide(before, new, settled=settled, lesions=lesions, margin=self._config.train_margin)
+            drift = self._duel(_measure(held, snapshot, measurements), new, snapshot)
             figures["anchor"] = {"version": anchor, **_interval(drift)}
             if not drift.publish:
                 why = f"{drift.why}; that is against {anchor}, the last version that was better beyond doubt"
                 verdict = replace(verdict, publish=False, why=why)
-        return self._card(snapshot, challenger.name, parent, verdict.publish, verdict.why, figures)
+        lesions = snapshot.lesions("validation")
+        figures["unchanged"] = 0 if champion is None else measurements.exact(champion.name, lesions)
+        why = verdict.why + ("" if verdict.publish else _favoured(figures["unchanged"], len(lesions)))
+        return self._card(snapshot, challenger.name, parent, verdict.publish, why, figures)
+
+    def _duel(self, old: _Measured, new: _Measured, snapshot: Snapshot) -> Verdict:
+        from tumorseg.training.challenge import decide
+
+        settled = self._settled(snapshot.of("validation"))
+        lesions = (old.lesions, new.lesions)
+        return decide(old.every, new.every, settled=settled, lesions=lesions, margin=self._config.train_margin)
 
     def _settled(self, cases: list[CaseUsed]) -> set[str]:
         """Return the patients all of whose labels stood when the serving version was published."""
@@ -149,6 +155,37 @@ class Publishing:
         )
 
 
+@dataclass(frozen=True)
+class _Measured:
+    """Dice of one model by validation patient.
+
+    Attributes:
+        every: over all images of a patient.
+        lesions: over those that show one; patients without any are left out.
+    """
+
+    every: dict[str, float]
+    lesions: dict[str, float]
+
+
+def _measure(one: Contestant | None, snapshot: Snapshot, measurements: Measurements) -> _Measured:
+    """Measure a model, nothing where there is none."""
+    if one is None:
+        return _Measured({}, {})
+    every = measurements.by_patient(one.name, one.make, snapshot.of("validation"))
+    return _Measured(every, measurements.by_patient(one.name, one.make, snapshot.lesions("validation")))
+
+
+def _favoured(unchanged: int, labels: int) -> str:
+    """Say how many labels the champion cannot miss."""
+    if not unchanged:
+        return ""
+    return (
+        f"; {unchanged} of the {labels} labels with a lesion that this was measured on are the serving model's own "
+        "answer, accepted as it was, which favours that model"
+    )
+
+
 def _figures(verdict: Verdict, champion: dict[str, float], candidate: dict[str, float]) -> dict[str, Any]:
     """Return a comparison as JSON can hold it: None where there is no number."""
     return {
@@ -159,8 +196,9 @@ def _figures(verdict: Verdict, champion: dict[str, float], candidate: dict[str, 
     }
 
 
-def _interval(verdict: Verdict) -> dict[str, float | None]:
-    return {"difference": _number(verdict.difference), "low": _number(verdict.low), "high": _number(verdict.high)}
+def _interval(verdict: Verdict) -> dict[str, float | bool | None]:
+    ends = {"difference": verdict.difference, "low": verdict.low, "high": verdict.high}
+    return {**{name: _number(value) for name, value in ends.items()}, "better": verdict.better}
 
 
 def _measured(values: dict[str, float]) -> dict[str, Any]:
