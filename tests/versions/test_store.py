@@ -396,6 +396,48 @@ def test_killed_at_any_moment_the_old_version_serves_or_the_new_one(tmp_path: Pa
     assert set(served) == {b"one", b"two"}
 
 
+def test_what_was_cut_off_before_it_served_is_no_version(store: VersionStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody else's version comes in between, and then the job that was cut off is done again."""
+    one = _publish(store, b"one")
+    with monkeypatch.context() as patched:
+        patched.setattr("tumorseg.versions.store.write_pointer", _killed)
+        with pytest.raises(_Killed):
+            _publish(store, b"two", measured={"job": "j"})
+    assert store.list("unet") == [one]
+    digest = hashlib.sha256(b"two").hexdigest()
+    assert store.by_weights("unet", digest[:12]) is None
+    with pytest.raises(NotFoundError, match=f"there is: {one.id}, shipped"):
+        store.rollback("unet", f"0002-{digest[:8]}", "ann")
+    between = _publish(store, b"between")
+    again = _publish(store, b"two", measured={"job": "j"})
+    assert store.list("unet") == [again, between, one]
+    assert again.parent == between.id
+
+
+def test_what_was_cut_off_after_it_served_is_one(store: VersionStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = _publish(store, b"one")
+    with monkeypatch.context() as patched:
+        patched.setattr("tumorseg.versions.store.confirm_card", _killed)
+        with pytest.raises(_Killed):
+            _publish(store, b"two")
+    two = store.get("unet", store.serving("unet"))
+    assert store.list("unet") == [two, one]
+    (store.root / "unet" / "current.json").write_text("damaged")
+    assert store.list("unet") == [two, one], "who cannot tell leaves none out"
+    assert store.rollback("unet", two.id, "ann") == two
+    three = _publish(store, b"three")
+    assert store.list("unet") == [three, two, one]
+    assert not list((store.root / "unet").rglob("*.announced"))
+
+
+class _Killed(BaseException):
+    """The process ends here."""
+
+
+def _killed(*_: object) -> None:
+    raise _Killed
+
+
 def test_another_user_may_hold_the_lock_file(tmp_path: Path) -> None:
     """The lock is taken on a file that may be somebody else's, not to be written."""
     with files.alone(tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tumorseg.errors import InputError
-from tumorseg.versions.cards import last_number, make_id, read_cards
+from tumorseg.versions.cards import announced_ids, last_number, make_id, read_cards
 from tumorseg.versions.files import CARDS, weights_file
 from tumorseg.versions.pointer import Pointer, read_pointer
 from tumorseg.versions.types import SHIPPED, VersionCard
@@ -15,13 +15,14 @@ def known_cards(folder: Path) -> dict[str, VersionCard]:
     """Return all cards of a model's folder by id, newest first.
 
     Each digest of the history that has no card, and whose file is there, gets one. As long as nobody changes the folder
-    these are made anew on every look, and always alike; whoever changes it writes them first.
+    these are made anew on every look, and always alike; whoever changes it writes them first. What was announced counts
+    where it ever served; who cannot tell, since the pointer is damaged, leaves none out.
     """
-    cards = read_cards(folder / CARDS)
     try:
         pointer = read_pointer(folder)
     except InputError:
-        return cards
+        return read_cards(folder / CARDS, announced_ids(folder / CARDS))
+    cards = read_cards(folder / CARDS, [served.version for served in pointer.history])
     return {**_adopted(folder, pointer, cards), **cards}
 
 

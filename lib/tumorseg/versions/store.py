@@ -3,13 +3,15 @@
 ===========================  ==========================================================================================
 ``<sha256>.safetensors``     weights of a published version; never changed or removed
 ``cards/<id>.json``          what is known of a version, published or refused; written once
+``cards/<id>.announced``     the same while it is being published; counts as soon as the pointer names it
 ``current.json``             which one serves, and what served before (:mod:`tumorseg.versions.pointer`)
 ``.lock``                    held by whoever changes the folder; several processes may
 ===========================  ==========================================================================================
 
-A version is published in this order: weights, card, pointer, each on the disk before the next. Whoever is killed in
-between leaves the old version serving, and at most files that nothing names; half-written ones are removed by the next
-change. Reading takes no lock: what is named is there, and the pointer is replaced in one step.
+A version is published in this order: weights, announced card, pointer, card, each on the disk before the next. Whoever
+is killed before the pointer leaves the old version serving, no new one, and at most weights that nothing names; the
+next change removes half-written files and what was only announced. Reading takes no lock: what is named is there, and
+the pointer is replaced in one step.
 """
 
 from __future__ import annotations
@@ -24,7 +26,17 @@ from typing import NoReturn
 
 from tumorseg.errors import ConflictError, InputError, NotFoundError
 from tumorseg.versions.adopted import is_published, known_cards
-from tumorseg.versions.cards import card_ids, last_number, make_id, number_of, read_cards, require_digest, write_card
+from tumorseg.versions.cards import (
+    card_ids,
+    confirm_card,
+    discard_announced,
+    last_number,
+    make_id,
+    number_of,
+    read_cards,
+    require_digest,
+    write_card,
+)
 from tumorseg.versions.files import CARDS, alone, holds, keep_weights, weights_file
 from tumorseg.versions.pointer import Pointer, read_pointer, stamp_of, write_pointer
 from tumorseg.versions.types import SHIPPED, VersionCard
@@ -132,8 +144,7 @@ class VersionStore:
             compared: whether it may serve because it was compared with its parent, which must then serve still.
 
         Returns:
-            The card as it is kept: with a later id where another version came in between; the card that is there
-            where the same publishing was cut off before.
+            The card as it is kept: with a later id where another version came in between.
 
         Raises:
             InputError: the file is not what the card says, the card is no published one, or the pointer is damaged.
@@ -146,8 +157,9 @@ class VersionStore:
             if compared and (serving := self.serving(card.model)) != (card.parent or SHIPPED):
                 raise ConflictError(f"compared with {card.parent}, but {serving} serves by now: compare with that")
             keep_weights(folder, file, require_digest(card.sha256))
-            kept = _cut_off(folder, pointer, card) or self._write(folder, card)
+            kept = self._write(folder, card, announced=True)
             write_pointer(folder, pointer.moved(kept.id, kept.sha256, card.made_by, "publish"))
+            confirm_card(folder / CARDS, kept.id)
         return kept
 
     def refuse(self, card: VersionCard) -> VersionCard:
@@ -209,25 +221,26 @@ class VersionStore:
             )
         return card
 
-    def _write(self, folder: Path, card: VersionCard) -> VersionCard:
+    def _write(self, folder: Path, card: VersionCard, *, announced: bool = False) -> VersionCard:
         """Write a card under an id later than all that are there; the lock is held."""
         last = _last(folder)
         number = number_of(card.id)
         kept = card if number > last else replace(card, id=make_id(last + 1, card.sha256))
         if make_id(number_of(kept.id), kept.sha256) != kept.id:
             raise InputError(f"expected an id as new_id() makes it, got {card.id!r}")
-        write_card(folder / CARDS, kept)
+        write_card(folder / CARDS, kept, announced=announced)
         return kept
 
     @contextmanager
     def _changing(self, model: str) -> Iterator[Path]:
-        """Hold the folder of a model alone, versions of old servers written down."""
+        """Hold the folder of a model alone; versions of old servers written down, announcements settled."""
         folder = self._folder(model)
         with alone(folder):
             stored = read_cards(folder / CARDS)
             for card in reversed(known_cards(folder).values()):
                 if card.id not in stored:
                     write_card(folder / CARDS, card)
+            discard_announced(folder / CARDS)
             yield folder
 
     def _folder(self, model: str) -> Path:
@@ -239,17 +252,6 @@ class VersionStore:
 def _last(folder: Path) -> int:
     """Return the highest number that a version of a model has."""
     return last_number([*known_cards(folder), *card_ids(folder / CARDS)])
-
-
-def _cut_off(folder: Path, pointer: Pointer, card: VersionCard) -> VersionCard | None:
-    """Return the card of the same publishing that was killed before the pointer, None where there was none."""
-
-    def what(one: VersionCard) -> tuple[str | None, ...]:
-        return one.sha256, one.parent, one.how, one.made_by, one.status
-
-    ever = {served.version for served in pointer.history}
-    found = read_cards(folder / CARDS).values()
-    return next((one for one in found if one.id not in ever and what(one) == what(card)), None)
 
 
 def _unknown(model: str, version: str, known: list[str]) -> NoReturn:

@@ -36,8 +36,8 @@ class Line:
         self.figures = {digest_of(tiny.SPEC.weights): dict.fromkeys(PATIENTS, 0.5)}
         self.store = self.publishing().store
 
-    def publishing(self) -> Publishing:
-        job = Job(f"round{self.rounds}", "train", self.model, {}, "anna", 0.0)
+    def publishing(self, number: int | None = None) -> Publishing:
+        job = Job(f"round{number or self.rounds}", "train", self.model, {}, "anna", 0.0)
         return Publishing(self.config, job)
 
     def round(self, *dice: float, **by_image: float) -> VersionCard:
@@ -46,11 +46,16 @@ class Line:
         values = dice if len(dice) > 1 else tuple(dice[0] + more for more in SPREAD) if dice else ()
         file = tiny.first_weights(self.root / f"{self.rounds}.safetensors", self.rounds)
         self.figures[digest_of(file)] = by_image or dict(zip(PATIENTS, values, strict=True))
-        folder = self.root / f"round{self.rounds}"
-        folder.mkdir()
+        return self.challenge(self.rounds)
+
+    def challenge(self, number: int) -> VersionCard:
+        """Let the job of a round compare and publish, perhaps once more."""
+        folder = self.root / f"round{number}"
+        folder.mkdir(exist_ok=True)
         (folder / "measured.json").write_text(json.dumps(self.figures))
         measured = Measurements(folder, reader=None, between=never)  # type: ignore[arg-type]
-        return self.publishing().challenge(self.snapshot, file, measured, say=lambda _: None)
+        candidate = self.root / f"{number}.safetensors"
+        return self.publishing(number).challenge(self.snapshot, candidate, measured, say=lambda _: None)
 
 
 def never() -> None:
@@ -206,3 +211,28 @@ def test_an_empty_image_on_which_nothing_was_found_is_no_answer_of_the_champions
     refused = line.round(1.0, 0.2, 0.1)
     assert (refused.status, refused.measured["unchanged"]) == ("refused", 0)
     assert "own answer" not in refused.why
+
+
+def test_a_job_that_was_cut_off_in_publishing_makes_one_version_whatever_came_in_between(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr("tumorseg.versions.store.write_pointer", killed)
+        with pytest.raises(Killed):
+            line.round(0.80)
+    assert line.publishing().made() is None
+    between = line.round(0.70)
+    again = line.challenge(1)
+    assert again.parent == between.id
+    assert [card.measured["job"] for card in line.store.list("tiny")] == ["round1", "round2"]
+    assert [card.status for card in line.store.list("tiny")] == ["published", "published"]
+    made = line.publishing(1).made()
+    assert made == again
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def killed(*_: object) -> None:
+    raise Killed

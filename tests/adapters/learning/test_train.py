@@ -333,6 +333,7 @@ def test_a_training_that_was_killed_in_publishing_makes_one_version(
         with pytest.raises(Cut):
             room.train(job)
     assert room.versions.serving("tiny") == SHIPPED
+    assert room.versions.list("tiny") == [], "what never served is no version to roll back to"
     state = room.train(job)
     (card,) = room.versions.list("tiny")
     assert room.versions.serving("tiny") == card.id == state.result["version"]

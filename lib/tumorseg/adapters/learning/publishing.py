@@ -11,7 +11,6 @@ from tumorseg.adapters.learning.contestants import Contestants
 from tumorseg.adapters.learning.lineage import Lineage
 from tumorseg.errors import ConflictError
 from tumorseg.labels.records import now
-from tumorseg.versions.pointer import read_pointer
 from tumorseg.versions.store import VersionStore
 from tumorseg.versions.types import CaseUsed, VersionCard
 
@@ -54,11 +53,10 @@ class Publishing:
     def made(self) -> VersionCard | None:
         """Return the version that an earlier attempt of this job made, None where none did.
 
-        One whose publishing was cut off before the pointer was moved is not made: it is published again as a whole.
+        One whose publishing was cut off before it served is not made: it is compared and published again as a whole.
         """
-        served = {entry.version for entry in read_pointer(self.store.root / self._job.model).history}
-        cards = (card for card in self.store.list(self._job.model) if card.measured.get("job") == self._job.id)
-        return next((card for card in cards if card.status == "refused" or card.id in served), None)
+        cards = self.store.list(self._job.model)
+        return next((card for card in cards if card.measured.get("job") == self._job.id), None)
 
     def refuse_poisoned(self, snapshot: Snapshot) -> VersionCard | None:
         """Refuse a round whose labels are mostly wrong; None where they are not.
