@@ -4,9 +4,9 @@ import signal
 
 import pytest
 
-from tumorseg.adapters.jobs.failures import death, summary
+from tumorseg.adapters.jobs.failures import death, is_final, summary
 from tumorseg.config import AppConfig
-from tumorseg.errors import InputError
+from tumorseg.errors import InputError, NotFoundError, StorageError, UnavailableError
 
 CONFIG = AppConfig("studies", train_memory_mb=300, train_gpu_fraction=0.25)
 
@@ -22,6 +22,21 @@ CONFIG = AppConfig("studies", train_memory_mb=300, train_gpu_fraction=0.25)
 )
 def test_an_error_in_one_line(error: Exception, expected: str) -> None:
     assert summary(error, CONFIG) == expected
+
+
+@pytest.mark.parametrize(
+    ("error", "final"),
+    [
+        (InputError("no tumour in any label"), True),
+        (NotFoundError("no such model"), True),
+        (UnavailableError("the archive does not answer"), False),
+        (StorageError("no space"), False),
+        (OSError("the share"), False),
+        (MemoryError(), False),
+    ],
+)
+def test_what_other_labels_alone_can_mend_is_told_from_what_passes(error: Exception, final: bool) -> None:
+    assert is_final(error) == final
 
 
 def test_what_torch_raises_when_memory_is_out_is_recognised() -> None:

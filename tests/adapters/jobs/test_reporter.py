@@ -57,6 +57,17 @@ def test_only_getting_further_than_ever_forgives_a_death(folder: Path) -> None:
     assert records.read_state(folder).furthest == 0.52
 
 
+def test_only_an_error_is_refused(folder: Path) -> None:
+    assert Reporter(folder).finish("no tumour in any label", refused=True).refused
+    assert records.read_state(folder).refused
+    (folder / records.CANCEL).touch()
+    records.write_state(folder, JobState("RUNNING"))
+    stopped = Reporter(folder)
+    stopped.stop()
+    assert stopped.finish("cut off", refused=True) == records.read_state(folder)
+    assert (records.read_state(folder).status, records.read_state(folder).refused) == ("STOPPED", False)
+
+
 def test_what_returns_is_done(folder: Path) -> None:
     reporter = Reporter(folder)
     reporter.result({"dice": {"a": 0.5, "b": float("nan")}, "cases": (1, 2)})

@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -23,6 +24,7 @@ from tumorseg.active_learning.store import ScoreStore
 from tumorseg.active_learning.types import EMBEDDING, ENTROPY, MARGIN
 from tumorseg.adapters.jobs.records import write_state
 from tumorseg.adapters.jobs.types import Job, JobState, Status
+from tumorseg.adapters.learning import again
 from tumorseg.adapters.learning.columns import PLAIN_COLUMNS
 from tumorseg.adapters.learning.score import scores_path
 from tumorseg.adapters.learning.scoring import METHOD, SERVER
@@ -99,7 +101,7 @@ def open_jobs(place: Workplace, kind: str) -> list[Job]:
 def seen(place: Workplace) -> Callable[[], bool]:
     """Tell whether every label of now was looked at: two looks later the first one is through."""
     newest = place.learning._news.newest()
-    return lambda: place.learning._seen_labels >= newest
+    return lambda: place.learning._seen[0] >= newest
 
 
 def test_enough_new_labels_ask_for_one_training_and_a_restart_for_none(config: AppConfig) -> None:
@@ -124,6 +126,91 @@ def test_enough_new_labels_ask_for_one_training_and_a_restart_for_none(config: A
         assert not open_jobs(again, "train")
         save(again, "p5")
         until(lambda: len(open_jobs(again, "train")) == 1)
+
+
+def end(place: Workplace, state: JobState) -> None:
+    """End the training that waits, as the worker and the runner do."""
+    (job,) = open_jobs(place, "train")
+    write_state(place.learning.jobs.runner.store.path(job.id), state)
+    place.learning._ended(job, state)
+
+
+def away() -> JobState:
+    return JobState("ERROR", ended=time.time(), error="the archive does not answer")
+
+
+def test_labels_of_a_training_that_failed_for_a_reason_that_passes_are_learned_from_after_a_pause(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They counted as learned: an archive that was away for a minute cost a training until as many more had come."""
+    save(place, "p0")
+    save(place, "p1")
+    until(lambda: len(open_jobs(place, "train")) == 1)
+    until(lambda: place.learning.new_labels() == {"tiny": 0})
+    end(place, away())
+    until(lambda: place.learning.new_labels() == {"tiny": 2})
+    save(place, "p2")  # comes along, and shortens no pause
+    until(lambda: place.learning.new_labels() == {"tiny": 3})
+    time.sleep(0.2)
+    assert not open_jobs(place, "train")
+    monkeypatch.setattr(again, "PAUSE_S", 0.0)
+    for _ in range(again.MOST_TRIES - 1):
+        until(lambda: len(open_jobs(place, "train")) == 1)
+        end(place, away())
+    until(lambda: place.learning._seen[2] == again.MOST_TRIES)
+    assert not open_jobs(place, "train")  # enough is enough
+    assert place.learning.new_labels() == {"tiny": 0}
+    assert len(jobs(place, "train")) == again.MOST_TRIES
+    save(place, "p3")
+    save(place, "p4")
+    until(lambda: len(open_jobs(place, "train")) == 1)
+
+
+def test_a_restart_and_a_clock_that_was_put_back_forget_no_failed_training(config: AppConfig) -> None:
+    with opened(config) as place:
+        save(place, "p0")
+        save(place, "p1")
+        until(lambda: len(open_jobs(place, "train")) == 1)
+        (job,) = open_jobs(place, "train")
+        # And the server ends before it knows.
+        write_state(place.learning.jobs.runner.store.path(job.id), replace(away(), ended=time.time() + 365 * 86400.0))
+    with opened(config) as place:
+        until(lambda: len(open_jobs(place, "train")) == 1)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        JobState("ERROR", error="none of the labels shows a tumour", refused=True),
+        JobState("STOPPED"),
+        JobState("DONE", result={"status": "refused"}),
+    ],
+)
+def test_a_training_that_would_end_the_same_way_is_not_begun_again(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch, state: JobState
+) -> None:
+    monkeypatch.setattr(again, "PAUSE_S", 0.0)
+    save(place, "p0")
+    save(place, "p1")
+    until(lambda: len(open_jobs(place, "train")) == 1)
+    end(place, replace(state, ended=time.time()))
+    until(lambda: place.learning._seen[2] == 1)
+    assert not open_jobs(place, "train")
+    assert place.learning.new_labels() == {"tiny": 0}
+
+
+def test_a_training_that_a_person_asked_for_is_theirs_to_ask_for_again(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(again, "PAUSE_S", 0.0)
+    save(place, "p0")
+    save(place, "p1")
+    until(lambda: len(open_jobs(place, "train")) == 1)
+    place.learning.jobs.stop("train", "ann")
+    place.learning.train("tiny", {}, "ann")
+    end(place, away())
+    until(lambda: place.learning._seen[2] == 1)
+    assert not open_jobs(place, "train")
 
 
 def test_a_note_on_a_label_and_a_draft_start_nothing(place: Workplace) -> None:
@@ -202,7 +289,7 @@ def test_a_training_that_was_interrupted_learns_nothing_of_labels_saved_since(pl
     save(place, "p3")
     until(lambda: len(open_jobs(place, "train")) == 2)
     second = next(job for job in open_jobs(place, "train") if job.id != first.id)
-    assert second.request == first.request
+    assert again.asked(second.request) == again.asked(first.request)
     assert place.learning.train("tiny", {}, "ann").id == second.id  # which has not begun
 
 

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from tumorseg.errors import TumorSegError
+from tumorseg.errors import InputError, NotFoundError, TumorSegError
 
 if TYPE_CHECKING:
     from tumorseg.config import AppConfig
@@ -26,6 +26,14 @@ def summary(error: BaseException, config: AppConfig) -> str:
     if said := out_of_memory(error, config):
         return said
     return " ".join("".join(traceback.format_exception_only(error)).strip().splitlines()[-1:]) or repr(error)
+
+
+def is_final(error: BaseException) -> bool:
+    """Whether the same would come of it again: what was asked for cannot be done with what there is.
+
+    Not so where an archive was away, a disk full, or memory short, nor where nobody foresaw what happened.
+    """
+    return isinstance(error, InputError | NotFoundError)
 
 
 def out_of_memory(error: BaseException, config: AppConfig) -> str:

@@ -60,7 +60,7 @@ def _check(state: JobState) -> None:
     """Raise ValueError for values of a wrong kind, which a damaged file may hold though it is JSON."""
     kinds: list[tuple[Any, Any]] = [(getattr(state, name), int | float) for name in _NUMBERS]
     kinds += [(getattr(state, name), int | float | None) for name in _NUMBERS_OR_NONE]
-    kinds += [(state.result, dict), (state.error, str)]
+    kinds += [(state.result, dict), (state.error, str), (state.refused, bool)]
     if state.status not in _STATUSES or not all(isinstance(value, kind) for value, kind in kinds):
         raise ValueError("values of a wrong kind")
 

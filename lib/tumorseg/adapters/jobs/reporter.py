@@ -91,15 +91,17 @@ class Reporter:
                 records.write_state(self.folder, self._state)
                 self._written = self._state
 
-    def finish(self, error: str = "") -> JobState:
+    def finish(self, error: str = "", *, refused: bool = False) -> JobState:
         """Write how it ended; what is said later changes nothing any more.
 
         Args:
             error: one sentence; empty where the work returned.
+            refused: the same would come of it again.
         """
         with self._lock:
             if not self._finished:
-                self._state = self._ended(without_secrets(" ".join(error.split()))[:_LONGEST_ERROR])
+                state = self._ended(without_secrets(" ".join(error.split()))[:_LONGEST_ERROR])
+                self._state = replace(state, refused=refused and state.status == "ERROR")
                 records.write_state(self.folder, self._state)
                 self._finished = True
             return self._state

@@ -53,6 +53,7 @@ class JobState:
         attempts: how often it was started; more than 1 where its process was killed and it went on.
         deaths: attempts in a row that were killed and came no further than those before.
         furthest: largest fraction that any attempt reached.
+        refused: of an ERROR, whether the same would come of it again: labels or settings are not fit for the work.
     """
 
     status: Status = "SUBMITTED"
@@ -68,6 +69,7 @@ class JobState:
     attempts: int = 0
     deaths: int = 0
     furthest: float = 0.0
+    refused: bool = False
 
 
 class Reporter(Protocol):

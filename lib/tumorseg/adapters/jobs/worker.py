@@ -50,20 +50,20 @@ def main(arguments: Sequence[str], kinds: Mapping[str, str] = KINDS) -> int:
     config, server = orders.read(sys.stdin.buffer)
     out, err = _listen(reporter, config)
     with Watch(reporter, log, server):
-        error = _work(folder, config, reporter, kinds)
+        error, refused = _work(folder, config, reporter, kinds)
         out.end()
         err.end()
-        reporter.finish(error)
+        reporter.finish(error, refused=refused)
     return 0
 
 
-def _work(folder: Path, config: AppConfig, reporter: Reporter, kinds: Mapping[str, str]) -> str:
-    """Do it; return what went wrong in one line, empty where nothing did."""
+def _work(folder: Path, config: AppConfig, reporter: Reporter, kinds: Mapping[str, str]) -> tuple[str, bool]:
+    """Do it; return what went wrong in one line, empty where nothing did, and whether it would again."""
     try:
         reporter.line(f"attempt {records.read_state(folder).attempts}: {limits.apply(config)}")
         job = records.read_job(folder)
         if job is None:
-            return f"{records.JOB} of this job is damaged: ask for the work again"
+            return f"{records.JOB} of this job is damaged: ask for the work again", True
         work: Run = resolve(kinds, "kind of job", job.kind)
         if said := limits.limit_gpu(config):
             reporter.line(said)
@@ -74,8 +74,8 @@ def _work(folder: Path, config: AppConfig, reporter: Reporter, kinds: Mapping[st
         if not isinstance(error, TumorSegError):
             reporter.line("".join(traceback.format_exception(error)))
         reporter.line(f"error: {said}")
-        return said
-    return ""
+        return said, failures.is_final(error)
+    return "", False
 
 
 def _listen(reporter: Reporter, config: AppConfig) -> tuple[LineWriter, LineWriter]:

@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tumorseg.adapters.learning import statistics
+from tumorseg.adapters.learning.again import Failed, failed, took
 from tumorseg.adapters.learning.attendant import Attendant
 from tumorseg.adapters.learning.enough import require_labels
 from tumorseg.adapters.learning.job_desk import JobDesk
@@ -63,7 +64,9 @@ class LearningDesk:
         self.jobs = JobDesk(JobRunner(config, self._ended))
         self.scoring = Scoring(config, self.jobs, models, pool, lambda: len(source.ids()))
         self._news = NewLabels(labels.history.database)
-        self._seen_labels = -1
+        self._trainings_ended = 0
+        # What was looked at: the newest label, up to which one the model has learned, and how many trainings had ended.
+        self._seen = (-1, 0, 0)
         self._tell_at = 0.0
         self._attendant = Attendant(self._look, "learning")
         self._said: dict[str, tuple[object, dict[str, Any]]] = {}
@@ -194,18 +197,25 @@ class LearningDesk:
             self._tell_progress()
 
     def _train_when_due(self) -> None:
-        """Train the default trainer where enough labels came since it last was."""
+        """Train the default trainer where enough labels came since it last was, or where a training of them failed."""
         needed = self._config.train_after
-        if not needed or (newest := self._news.newest()) == self._seen_labels:
-            return
-        model = next(iter(self.specs), None)
+        model = next(iter(self.specs), None) if needed else None
         if model is None:
+            return
+        seen = (self._news.newest(), self._news.learned(model), self._trainings_ended)
+        if seen == self._seen:
             return
         if self.jobs.waiting("train", model):  # which learns from them too
             self._news.take_all(model)
-        elif self._news.count(model) >= needed:
-            self._train_on_new(model, needed)
-        self._seen_labels = newest
+        else:
+            before = failed(self.jobs.runner.list(), model)
+            if before is not None:
+                self._news.give_back(model, before.since)
+            if before is not None and before.rests():
+                return  # looked at again
+            if self._news.count(model) >= needed:
+                self._train_on_new(model, needed, before)
+        self._seen = seen
 
     def _tell_progress(self) -> None:
         """Say in the log how far the job is that runs, once a minute."""
@@ -220,7 +230,7 @@ class LearningDesk:
                     "job %s (%s %s): %.0f %%%s%s", job.id, job.kind, job.model, 100 * state.fraction, epochs, left
                 )
 
-    def _train_on_new(self, model: str, needed: int) -> None:
+    def _train_on_new(self, model: str, needed: int, before: Failed | None) -> None:
         try:
             require_labels(self._labels.history, self._source)
         except InputError as error:
@@ -230,7 +240,7 @@ class LearningDesk:
         if (since := self._news.claim(model, needed)) is None:
             return  # another server was first
         try:
-            self._submit(model, train_request(None, self._config), f"after {needed} labels")
+            self._submit(model, took(train_request(None, self._config), since, before), f"after {needed} labels")
         except BaseException:
             self._news.give_back(model, since)
             raise
@@ -251,6 +261,7 @@ class LearningDesk:
         what = (job.id, job.kind, job.model, state.status)
         logger.log(level, "job %s (%s %s) is %s%s", *what, f": {', '.join(told)}" if told else "")
         self.jobs.changed()
+        self._trainings_ended += job.kind == "train"  # one that failed is perhaps to be begun again
         self._attendant.call()
 
 

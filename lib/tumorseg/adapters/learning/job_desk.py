@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tumorseg.adapters.jobs.types import ENDED
+from tumorseg.adapters.learning.again import asked
 from tumorseg.adapters.learning.statistics import DETAILS, task
 
 if TYPE_CHECKING:
@@ -61,7 +62,9 @@ class JobDesk:
         One that was put back after a close or a kill has begun: what it learns from is fixed.
         """
         for job, state in self.runner.list():
-            is_meant = job.kind == kind and job.model == model and (request is None or dict(job.request) == request)
+            is_meant = (
+                job.kind == kind and job.model == model and (request is None or asked(job.request) == asked(request))
+            )
             if is_meant and state.status == "SUBMITTED" and state.attempts == 0:
                 return job
         return None

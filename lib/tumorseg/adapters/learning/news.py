@@ -44,11 +44,14 @@ class NewLabels:
         rows = self._database.rows(_NEWEST)
         return int(rows[0]["seq"]) if rows else 0
 
+    def learned(self, model: str) -> int:
+        """Return up to which version a model has learned from the labels; 0 where it never did."""
+        rows = self._database.rows(_LEARNED, model)
+        return int(rows[0]["seq"]) if rows else 0
+
     def count(self, model: str) -> int:
         """Return how many images have a final label that is newer than the last training of a model."""
-        rows = self._database.rows(_LEARNED, model)
-        since = int(rows[0]["seq"]) if rows else 0
-        found = self._database.rows(_COUNT, FINAL, since)
+        found = self._database.rows(_COUNT, FINAL, self.learned(model))
         return int(found[0]["count"]) if found else 0
 
     def claim(self, model: str, needed: int) -> int | None:
@@ -69,8 +72,10 @@ class NewLabels:
 
     def give_back(self, model: str, since: int) -> None:
         """Count the labels of a claim again: no training came of it."""
+        if self.learned(model) <= since:
+            return
         with self._database.transaction() as connection:
-            _learned(connection, model, since)
+            _learned(connection, model, min(since, _since(connection, model)))
 
     def take_all(self, model: str) -> None:
         """Count from here on: somebody had the model trained on what there is."""

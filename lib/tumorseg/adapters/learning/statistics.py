@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from tumorseg.adapters.jobs.types import ENDED
+from tumorseg.adapters.learning.again import asked
 
 if TYPE_CHECKING:
     from tumorseg.adapters.jobs.types import Job, JobState
@@ -35,7 +36,7 @@ def task(job: Job, state: JobState, lines: Sequence[str]) -> dict[str, Any]:
     said: dict[str, Any] = {
         "id": job.id,
         "status": state.status,
-        "request": {"model": job.model, **job.request},
+        "request": {"model": job.model, **asked(job.request)},
         "start_ts": _wall(state.started or job.created),
         "details": list(lines[-DETAILS:]) or [_said(state)],
         "kind": job.kind,
