@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -74,5 +76,43 @@ def test_a_label_that_was_replaced_since_is_read_as_it_was(config: AppConfig, tm
     labels.save(uid, "final", file, {}, Provenance("a"))
     reader = CaseReader(source, labels.history, "tiny", tiny.SPEC)
     assert reader.read(CaseUsed(uid, "LGG-7", "train", first.uid, first.sha256)).mask.sum() == tumour.sum()
+    labels.close()
+    source.close()
+
+
+def test_a_series_beside_the_labelled_one_that_the_disk_does_not_give_leaves_out_its_patient_alone(
+    config: AppConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, name in enumerate(SERIES):
+        write_dicom_series(
+            tmp_path / "studies" / f"other {name}",
+            GRIDS["axial"],
+            sample(GRIDS["axial"]),
+            StudyInstanceUID="1.2.8",
+            SeriesInstanceUID=f"1.2.8.{number}",
+            SeriesDescription=name,
+            PatientID="LGG-8",
+        )
+    labels, source = LabelStore(tmp_path / "labels"), open_source(config)
+    mask = write_nifti(tmp_path / "mask.nii.gz", GRIDS["axial"], (sample(GRIDS["axial"]) == TUMOUR).astype(np.uint8))
+    used = []
+    for uid, patient in (("1.2.3.1", "LGG-7"), ("1.2.8.0", "LGG-8")):
+        version = labels.save(uid, "final", mask, {}, Provenance("a"))
+        used.append(CaseUsed(uid, patient, "train", version.uid, version.sha256))
+    opened = Path.open
+
+    def failing(path: Path, *how: Any, **more: Any) -> Any:
+        if path.is_relative_to(tmp_path / "studies" / "T1"):
+            raise OSError(errno.EIO, "Input/output error", str(path))
+        return opened(path, *how, **more)
+
+    monkeypatch.setattr(Path, "open", failing)  # no disk here can be made to fail
+    assert len(gather(labels.history, source, {"tumour": 1}, "tiny").cases) == 2, "the labelled series are well"
+    reader = CaseReader(source, labels.history, "tiny", tiny.SPEC)
+    volumes, unfit = reader.volumes(used, "none", 16, Shelf(tmp_path / "shelf", 0), lambda: None)
+    assert list(volumes) == used[1:]
+    (left,) = unfit
+    assert left.image == "1.2.3.1"
+    assert "tiny cannot look at it: [Errno" in left.why
     labels.close()
     source.close()

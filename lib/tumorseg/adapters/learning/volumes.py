@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tumorseg.adapters.grids import ImagePlace
 from tumorseg.adapters.learning.masks import marked
 from tumorseg.adapters.learning.types import LeftOut
-from tumorseg.errors import InputError, NotFoundError
+from tumorseg.errors import TumorSegError, UnavailableError
 from tumorseg.io.files import digest
 
 if TYPE_CHECKING:
@@ -89,10 +89,17 @@ class CaseReader:
         for case in cases:
             between()
             name = digest((case.image, case.label, case.sha256, contrast, multiple))
-            try:
-                found[case] = shelf.get(name, case.patient) or shelf.put(name, self._volume(case, contrast, multiple))
-            except (InputError, NotFoundError) as error:
-                unfit.append(LeftOut(case.image, case.label, f"{self.model} cannot look at it: {error}"))
+            volume = shelf.get(name, case.patient)
+            if volume is None:
+                try:
+                    made = self._volume(case, contrast, multiple)
+                except UnavailableError:
+                    raise
+                except (TumorSegError, OSError) as error:  # one file of the study that the disk does not give is enough
+                    unfit.append(LeftOut(case.image, case.label, f"{self.model} cannot look at it: {error}"))
+                    continue
+                volume = shelf.put(name, made)  # outside: a full disk is no fault of the image
+            found[case] = volume
         return found, unfit
 
     def _volume(self, case: CaseUsed, contrast: str, multiple: int) -> Volume:
