@@ -13,6 +13,7 @@ import pytest
 
 from tests import tiny
 from tests.serving import EXTRA_MODELS, config_for
+from tumorseg.access.types import Principal, Role
 from tumorseg.active_learning.store import ScoreStore
 from tumorseg.active_learning.types import (
     BALD,
@@ -32,6 +33,7 @@ from tumorseg.adapters.learning.states import ImageStates
 from tumorseg.adapters.models import ModelPool
 from tumorseg.adapters.sources import FileSource
 from tumorseg.adapters.strategies import OLD_NAMES, Strategies
+from tumorseg.labels.reviews import Reviews
 from tumorseg.registry import DEFAULT_STRATEGY, STRATEGIES
 
 CASES = ("a", "b", "c", "d", "e", "f")
@@ -284,3 +286,24 @@ def test_progress_counts_what_is_fresh(place: Bench) -> None:
 
 def test_no_model_no_progress(tmp_path: Path) -> None:
     assert bench(tmp_path, models="threshold").pool.progress(CASES) == {}
+
+
+@pytest.mark.parametrize("name", ["in_order", "random", "entropy"])
+def test_a_case_whose_only_label_was_rejected_is_offered_again(place: Bench, name: str) -> None:
+    """No strategy ever gave it again, and no training learned from it."""
+    for image in CASES:
+        place.label(image)
+    assert place.ask(name) is None
+    assert place.datastore.get_unlabeled_images() == []
+    assert place.datastore.status()["completed"] == len(CASES)
+    history = place.datastore.labels.history
+    head = history.head("c", "final")
+    assert head is not None
+    Reviews(history.database).add(head, "reject", Principal("rita", Role.REVIEWER, "token"), "not the tumour")
+    assert place.first(name) == "c"
+    assert place.datastore.get_unlabeled_images() == ["c"]
+    said = place.datastore.status()
+    assert (said["completed"], said["label_tags"]) == (len(CASES) - 1, {"final": len(CASES)})
+    mask = tiny.write_mask(place.folder / "again.nii.gz", tiny.study("c"), 1 - tiny.study("c").mask)
+    place.datastore.save_label("c", str(mask), "final", {})
+    assert place.ask(name) is None

@@ -39,7 +39,7 @@ class StudyDatastore(Datastore):  # type: ignore[misc]
         self._image_info: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()
         self.places = ImagePlaces(source)
-        self._counted: tuple[list[str], dict[str, frozenset[str]], dict[str, int]] | None = None
+        self._counted: tuple[object, dict[str, int], int] | None = None
 
     def name(self) -> str:
         """Return the name of the store."""
@@ -111,9 +111,9 @@ class StudyDatastore(Datastore):  # type: ignore[misc]
         return [image_id for image_id in self.list_images() if image_id in labelled]
 
     def get_unlabeled_images(self, label_tag: str | None = None, labels: list[str] | None = None) -> list[str]:
-        """List the images without a label of this tag (``final`` where none is given)."""
-        labelled = self.labels.labelled_by_tag().get(_text(label_tag or FINAL), frozenset())
-        return [image_id for image_id in self.list_images() if image_id not in labelled]
+        """List the images without a label of this tag (``final`` where none is given), or with rejected ones alone."""
+        done = self.labels.done(_text(label_tag or FINAL))
+        return [image_id for image_id in self.list_images() if image_id not in done]
 
     def get_dataset_archive(self, limit_cases: int | None) -> str:
         """Refuse: whole data sets are not sent over the network."""
@@ -183,13 +183,14 @@ class StudyDatastore(Datastore):  # type: ignore[misc]
     def status(self) -> dict[str, Any]:
         """Count images and labels, in MONAI Label's words; viewers ask for it all the time."""
         images, labelled = self.list_images(), self.labels.labelled_by_tag()
+        now = (images, labelled, self.labels.done(FINAL))
         counted = self._counted
-        if counted is None or counted[0] != images or counted[1] != labelled:
+        if counted is None or counted[0] != now:
             offered = frozenset(images)
             tags = {tag: len(offered & found) for tag, found in labelled.items()}
-            counted = self._counted = (images, labelled, {tag: count for tag, count in tags.items() if count})
-        tags = dict(counted[2])
-        return {"total": len(images), "completed": tags.get(FINAL, 0), "label_tags": tags, "train": []}
+            done = len(offered & now[2])
+            counted = self._counted = (now, {tag: count for tag, count in tags.items() if count}, done)
+        return {"total": len(images), "completed": counted[2], "label_tags": dict(counted[1]), "train": []}
 
     def json(self) -> dict[str, Any]:
         """Describe every image with its labels, laid out as MONAI Label's own store does."""

@@ -16,6 +16,7 @@ from tumorseg.labels.checks import CheckedLabel, check_label
 from tumorseg.labels.copies import LOOK_EVERY_S
 from tumorseg.labels.history import LabelHistory
 from tumorseg.labels.layout import HISTORY_FOLDER, OUR_KEYS, PlainLayout, description
+from tumorseg.labels.rejected import Rejected
 from tumorseg.labels.types import LABEL_SUFFIXES, LabelVersion, Provenance, check_image_id, check_tag
 from tumorseg.labels.watch import Watch
 
@@ -72,6 +73,7 @@ class LabelStore:
         self._classes = dict(classes or {})
         self.history = LabelHistory(root)
         self._plain = PlainLabels(root)
+        self._rejected = Rejected(self.history.database)
         self._lying_there: tuple[float, dict[str, frozenset[str]]] = (float("-inf"), {})
         self._watch: Watch | None = None
 
@@ -115,6 +117,10 @@ class LabelStore:
             self._lying_there = (time.monotonic(), self._plain.labelled_by_tag())
         plain = self._lying_there[1]
         return {tag: found.get(tag, frozenset()) | plain.get(tag, frozenset()) for tag in sorted(found | plain)}
+
+    def done(self, tag: str) -> frozenset[str]:
+        """Return the images that need no label of this tag any more: not those of which all are rejected."""
+        return self.labelled_by_tag().get(tag, frozenset()) - self._rejected.images(tag)
 
     def watch(self) -> None:
         """Take over the files of an earlier store and of other tools, behind the requests, until it is closed."""

@@ -1,9 +1,10 @@
 """Which image an annotator is shown next: the strategies of :mod:`tumorseg.active_learning` over whole cases.
 
-A strategy chooses one case from those without a final label that nobody else works on, by what the score store holds
-for the version that serves. It computes nothing and waits for nothing: where scores are missing it asks for them and
-chooses as it does on the first day. What is labelled, and what others are labelling now, is what diversity looks away
-from. MONAI Label's own ``random`` raises once every image was shown (all its weights are 0 then); these do not.
+A strategy chooses one case from those that nobody else works on and that have no final label, or rejected ones alone,
+by what the score store holds for the version that serves. It computes nothing and waits for nothing: where scores are
+missing it asks for them and chooses as it does on the first day. What is labelled, and what others are labelling now,
+is what diversity looks away from. MONAI Label's own ``random`` raises once every image was shown (all its weights are 0
+then); these do not.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ class CaseStrategy(MonaiStrategy):  # type: ignore[misc]
             model it was chosen, and how many of how many cases it has scored; None where no case is left.
         """
         taken, who = frozenset(request.get("leave_out", ())), str(request.get("who") or "")
-        images, labelled = datastore.list_images(), datastore.labels.labelled_by_tag().get(FINAL, frozenset())
+        images, labelled = datastore.list_images(), datastore.labels.done(FINAL)
         free = [image for image in images if image not in labelled and image not in taken]
         if not free:
             return None

@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.labels.made import ANNA, BERT, label
+from tumorseg.access.types import Principal, Role
 from tumorseg.adapters.learning.news import NewLabels
 from tumorseg.labels.history import LabelHistory
+from tumorseg.labels.reviews import Reviews
 
 MODEL = "tiny"
+RITA = Principal("rita", Role.REVIEWER, "token")
 
 
 @pytest.fixture
@@ -51,6 +54,17 @@ def test_a_note_on_an_old_label_and_a_removed_one_are_no_news(news: NewLabels, h
     assert news.count(MODEL) == 0
     save(history, "a", 3)
     assert news.count(MODEL) == 1
+
+
+def test_what_was_rejected_is_no_news_until_it_is_made_again(news: NewLabels, history: LabelHistory) -> None:
+    """A training leaves it out: it counted towards the next one all the same."""
+    uid = save(history, "a")
+    save(history, "b", 2)
+    Reviews(history.database).add(history.version(uid), "reject", RITA, "not the tumour")
+    assert news.count(MODEL) == 1
+    assert news.claim(MODEL, 2) is None
+    save(history, "a", 3)
+    assert news.count(MODEL) == 2
 
 
 def test_a_claim_takes_the_labels_and_a_restart_does_not_bring_them_back(

@@ -1,7 +1,7 @@
 """How many labels came since a model last learned: counted in the index of labels, so that a restart forgets nothing.
 
 An image counts once, however often it was saved, and only where its newest final label has a content that no final
-label of it had before: a note on an old label is no news.
+label of it had before: a note on an old label is no news. Nor is an image of which all that was saved is rejected.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tumorseg.adapters.datastore import FINAL
+from tumorseg.labels.rejected import REJECTED
+from tumorseg.labels.reviews import Reviews
 
 if TYPE_CHECKING:
     import sqlite3
@@ -23,9 +25,9 @@ CREATE TABLE IF NOT EXISTS learned (
 """
 _NEWEST = "SELECT IFNULL(MAX(seq), 0) AS seq FROM versions"
 _LEARNED = "SELECT seq FROM learned WHERE model = ?"
-_COUNT = """
+_COUNT = f"""
 SELECT COUNT(*) AS count FROM heads h JOIN versions v USING (seq)
-WHERE h.tag = ?1 AND h.kind <> 'removed' AND h.seq > ?2 AND NOT EXISTS (
+WHERE h.tag = ?1 AND h.kind <> 'removed' AND h.seq > ?2 AND h.image NOT IN ({REJECTED}) AND NOT EXISTS (
   SELECT 1 FROM versions old
   WHERE old.image = v.image AND old.tag = ?1 AND old.seq <= ?2 AND old.sha256 = v.sha256
 )
@@ -38,6 +40,7 @@ class NewLabels:
     def __init__(self, database: Database) -> None:
         self._database = database
         database.ensure("learned", _SCHEMA)
+        Reviews(database)  # its table is asked
 
     def newest(self) -> int:
         """Return the place of the newest version of any label, which grows with every one; 0 where there is none."""

@@ -111,7 +111,7 @@ class _Pass:
 
         labels = LabelStore(labels_root(self.config), self.config.label_classes)
         try:
-            labelled = labels.labelled_by_tag().get(FINAL, frozenset())
+            labelled = labels.done(FINAL)
         finally:
             labels.close()
         return dict(sorted(((image, image in labelled) for image in self.source.ids()), key=lambda pair: pair[1]))

@@ -77,7 +77,7 @@ class Summary:
         """Count images, those with a final label, and those of the rest that the serving model has scored."""
         datastore, config = self._place.datastore, self._place.config
         images = datastore.list_images()
-        labelled = datastore.labels.labelled_by_tag().get(FINAL, frozenset())
+        labelled = datastore.labels.done(FINAL)
         left = [image for image in images if image not in labelled]
         scored = self._place.strategies.pool.progress(left).get("scored")  # none where no model gives scores
         new = self._place.learning.new_labels()
