@@ -163,7 +163,23 @@ def test_wrong_new_labels_cannot_win_by_agreeing_with_themselves() -> None:
     verdict = decide(champion, candidate, settled=settled)
     assert not verdict.publish
     assert verdict.patients == 20
-    assert "on the 4 whose labels stood before; on those whose labels stood before a loss" in verdict.why
+    assert "on those whose labels stood before (4); on those whose labels stood before a loss" in verdict.why
+
+
+def test_wrong_lesions_cannot_hide_behind_the_images_without_one() -> None:
+    """Whose labels stood before have four images without a lesion each, and gain there more than they lose."""
+    settled = list(CHAMPION)[:4]
+    lesion = {patient: 0.2 if patient in settled else 0.95 for patient in CHAMPION}
+    before = {patient: 0.8 if patient in settled else 0.3 for patient in CHAMPION}
+    champion, candidate = (
+        {who: (one[who] + 4 * other) / 5 for who in one} for one, other in ((before, 0.5), (lesion, 1))
+    )
+    assert decide(champion, candidate, settled=settled).publish
+    verdict = decide(champion, candidate, lesions=(before, lesion), settled=settled)
+    assert not verdict.publish
+    assert verdict.why.endswith(
+        "; on lesions on those whose labels stood before a loss of more than 0.02 is not ruled out"
+    )
 
 
 def test_one_settled_patient_that_lost_nearly_nothing_is_no_objection() -> None:
@@ -194,7 +210,7 @@ def test_a_model_that_finds_nothing_cannot_win_on_those_who_have_nothing() -> No
     old, new = ({name: figures[name] for name in few} for figures in (champion, candidate))
     verdict = decide(champion, candidate, lesions=(old, new))
     assert not verdict.publish
-    assert "on the lesions of 3 validation patients; on lesions a loss" in verdict.why
+    assert "on lesions (3); on lesions a loss" in verdict.why
     assert decide(champion, {**champion, **dict.fromkeys(without, 1.0)}, lesions=(old, old)).publish
 
 

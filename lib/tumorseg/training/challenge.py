@@ -131,23 +131,39 @@ def decide(
         return _refused("no validation patient has a lesion, so that nobody can tell whether it finds any; label one")
     if not old:
         return _first(new_shown, level, seed)
-    every, shown = _compare(old, new, level, seed), _compare(old_shown, new_shown, level, seed)
-    known = [patient for patient in new if patient in set(settled)]
-    before: _Compared | None = None
-    if 0 < len(known) < len(new):
-        before = _compare({who: old[who] for who in known}, {who: new[who] for who in known}, level, seed)
-    return _judged(every, None if new_shown == new and old_shown == old else shown, before, margin)
+    figures = {"": (old, new)}
+    if (old_shown, new_shown) != (old, new):
+        figures["on lesions "] = (old_shown, new_shown)
+    deciding = {where: _compare(*both, level, seed) for where, both in figures.items()}
+    before = {
+        f"{where}on those whose labels stood before ": _compare(*known, level, seed)
+        for where, both in figures.items()
+        if 0 < len((known := _among(settled, *both))[1]) < len(both[1])
+    }
+    return _judged(deciding, before, margin)
 
 
-def _judged(every: _Compared, shown: _Compared | None, before: _Compared | None, margin: float) -> Verdict:
-    """Publish where neither all patients nor their lesions may hide a loss, and what stood before does not object."""
+def _among(
+    settled: Collection[str], old: Mapping[str, float], new: Mapping[str, float]
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Return the figures of some patients."""
+    old, new = ({who: figure for who, figure in one.items() if who in settled} for one in (old, new))
+    return old, new
+
+
+def _judged(deciding: Mapping[str, _Compared], before: Mapping[str, _Compared], margin: float) -> Verdict:
+    """Publish where neither all patients nor their lesions may hide a loss, and what stood before does not object.
+
+    Args:
+        deciding: where -> what must hold, over all images (``""``) and perhaps over those with a lesion.
+        before: the same of those whose labels stood before.
+        margin: that may be lost.
+    """
+    every = deciding[""]
     on = [f"Dice changes by {every} on {_patients(every.patients)}"]
-    on += [f"by {before} on the {before.patients} whose labels stood before"] if before else []
-    on += [f"by {shown} on the lesions of {_patients(shown.patients)}"] if shown else []
-    deciding = {"": every, **({"on lesions ": shown} if shown else {})}
+    on += [f"by {one} {where}({one.patients})" for where, one in (*deciding.items(), *before.items()) if where]
     against = [(where, one) for where, one in deciding.items() if not one.holds(margin)]
-    if before and before.contradicts(margin):
-        against.append(("on those whose labels stood before ", before))
+    against += [(where, one) for where, one in before.items() if one.contradicts(margin)]
     unsure = [(where, one) for where, one in deciding.items() if not one.rules_out(margin)]
     ruled_out = f"a loss of more than {margin:g} is ruled out"
     said = _objection(*against[0], margin) if against else _consent(*unsure[0]) if unsure else ruled_out
