@@ -135,7 +135,7 @@ class ModelPool:
         return model
 
     def follow(self, name: str) -> bool:
-        """Serve the version that the pointer names now, where it was changed; True where it was.
+        """Serve the version that the pointer names now; True where another one was tried.
 
         The new version is built and warmed before it is switched to. One that cannot be is tried again when the pointer
         changes once more, and after :data:`RETRY_S`; what served goes on.
@@ -148,7 +148,7 @@ class ModelPool:
             changed = False
             # Again and again: a first request may load what the pointer names while another version is made ready.
             while (stamp := self.versions.stamp(name)) != slot.stamp or _is_due(slot.trouble):
-                changed |= stamp != slot.stamp
+                changed = True
                 known = slot.trouble if stamp == slot.stamp else None
                 slot.stamp = stamp  # before the pointer is read: what changes meanwhile is seen the next time
                 self._switch(name, slot, stamp, known)
