@@ -27,9 +27,10 @@ def effort(
 ) -> None:
     """Show whether the proposals of newer versions need less correction: time, what was changed, what was accepted.
 
-    A row is all cases that began with the proposals of one version of a model. [bold]Dice[/bold] is that of proposal
-    and final label, [bold]changed[/bold] the changed voxels as a part of the final ones, [bold]path[/bold] the length
-    of the contours that were drawn anew (pixels; Vaassen et al. 2020).
+    A row is all cases without a label that began with the proposals of one version of a model; corrections of labels
+    stand in the table of --csv alone. [bold]Dice[/bold] is that of proposal and final label, [bold]changed[/bold] the
+    changed voxels as a part of the final ones, [bold]path[/bold] the length of the contours that were drawn anew
+    (pixels; Vaassen et al. 2020).
 
     [bold]Examples[/bold]
 

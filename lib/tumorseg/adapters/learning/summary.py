@@ -6,7 +6,7 @@ intervals of a version's figures, which never change, and the sums over efforts 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
@@ -123,17 +123,19 @@ class Summary:
         return {
             "model": name,
             "serving": serving,
-            "versions": [*versions, *([_shipped(serving)] if self._is_shipped(name) else [])],
+            "versions": [*versions, *([_shipped(serving)] if self._is_shipped(name, cards) else [])],
             "measurements": [list(point) for point in zip(ahead.labels, ahead.scores, strict=True)],
             "needed": NEEDED,
             "forecast": {**asdict(ahead.forecast), "stop": ahead.forecast.stop} if ahead.forecast else None,
             "outlook": ahead.text,
         }
 
-    def _is_shipped(self, name: str) -> bool:
-        """Whether the model comes with weights, as far as is known: a site's own may not."""
+    def _is_shipped(self, name: str, cards: Sequence[VersionCard]) -> bool:
+        """Whether the model comes with weights, as far as is known: a site's own may not, or have them elsewhere."""
         spec = self._place.learning.specs.get(name)
-        return spec is None or spec.weights.is_file()
+        if spec is None or spec.weights.is_file():
+            return True
+        return any(card.parent == SHIPPED and mean_dice(card.measured, "champion") is not None for card in cards)
 
     def _version(self, card: VersionCard, serving: str) -> dict[str, Any]:
         said = card.measured
