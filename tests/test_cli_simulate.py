@@ -23,7 +23,7 @@ def test_without_data_it_runs_on_made_up_patients_and_says_so(tmp_path: Path) ->
     told = json.loads(done.stdout.strip().splitlines()[-1])
     assert set(told["strategies"]) == {"entropy", "foreground_random"}
     assert {"aubc_mean", "aubc_ci", "labels_for_95"} <= set(told["strategies"]["entropy"])
-    assert told["default"] == "foreground_random"
+    assert told["default"] == "random"
     assert told["seeds"] == 1
     assert told["data"].startswith("synthetic")
     assert json.loads((tmp_path / "simulation.json").read_text()) == told

@@ -32,7 +32,7 @@ class Probe:
         self.size, self.nbytes, self.queued_s, self.rung, self.stop = size, nbytes, 0.0, "full", False
         self.gate, self.disk, self.fails = gate, disk, fails
         self.read, self.runs = threading.Event(), []
-        self.started = threading.Event()
+        self.started, self.began = threading.Event(), 0.0
         self.threads: dict[str, str] = {}
 
     def prepare(self) -> None:
@@ -46,6 +46,7 @@ class Probe:
         for task in group:
             task._note("run")
             task.runs.append([one.name for one in group])
+            task.began = time.monotonic()
             task.started.set()
         end = time.monotonic() + PATIENCE_S
         while self.gate is not None and not self.gate.is_set():

@@ -1,5 +1,7 @@
 """Both engines give the same numbers; the fast one starts without PyTorch once its conversion is kept."""
 
+import importlib
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -71,6 +73,32 @@ def test_a_kept_conversion_needs_no_pytorch(weights):
         "assert 'torch' not in sys.modules and sys.modules['openvino_telemetry'] is None"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_kept_conversion_of_other_code_is_not_used(weights, tmp_path, monkeypatch):
+    """The same weights in a network that another release defines otherwise are another model."""
+    spec, path = weights
+    before = OpenVinoEngine(spec, path)(volume(1))
+    module = tmp_path / "changed_network.py"
+    module.write_text(
+        "from importlib import import_module\n"
+        f"inner = import_module('tumorseg.models.{spec.name}').SPEC.network\n"
+        "def network():\n"
+        "    made = inner()\n"
+        "    made.head.register_forward_hook(lambda module, inputs, output: FACTOR * output)\n"
+        "    return made\n"
+        "FACTOR = 1\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    answers = []
+    for factor in (1, -1):
+        module.write_text(re.sub(r"FACTOR = .*", f"FACTOR = {factor}", module.read_text()))
+        sys.modules.pop("changed_network", None)
+        importlib.invalidate_caches()
+        changed = replace(spec, network=importlib.import_module("changed_network").network)
+        answers.append(OpenVinoEngine(changed, path)(volume(1)))
+    assert np.abs(answers[0] - before).max() < 1e-5
+    assert np.abs(answers[1] - (1 - before)).max() < 1e-4
 
 
 def test_a_cache_that_cannot_be_written_costs_nothing_but_time(weights, monkeypatch, tmp_path):

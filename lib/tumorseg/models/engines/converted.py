@@ -1,18 +1,23 @@
 """PyTorch networks as OpenVINO models: converted once for each file of weights, kept in the cache folder.
 
+Weights without the code that they were trained in are no network: the text of the modules that define networks is part
+of the key, so that another release, or a changed model of a site's own, never answers with what was converted before.
 From then on neither the conversion nor, for segmentation, the import of PyTorch stands before the first mask.
 """
 
 from __future__ import annotations
 
 import hashlib
+import inspect
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from tumorseg import networks
 from tumorseg.folders import cache_folder
 
 # OpenVINO's Python package can report its use to a server abroad. A machine beside a PACS reports nothing: the
@@ -33,7 +38,14 @@ PRECISION = {"INFERENCE_PRECISION_HINT": "f32"}
 Make = Callable[[], "tuple[nn.Module, Tensor]"]
 
 
-def converted(core: ov.Core, weights: Path, name: str, make: Make, shape: tuple[int, ...]) -> ov.Model:
+def converted(
+    core: ov.Core,
+    weights: Path,
+    name: str,
+    make: Make,
+    shape: tuple[int, ...],
+    defined: Callable[..., Any] | None = None,
+) -> ov.Model:
     """Read the converted network from the cache; convert and keep it first when it is not there.
 
     Args:
@@ -42,8 +54,9 @@ def converted(core: ov.Core, weights: Path, name: str, make: Make, shape: tuple[
         name: of the network, and of the version of its conversion.
         make: called only when it has to be converted.
         shape: of the input, -1 where it varies.
+        defined: what makes the untrained network, where that is a module of its own; ours are all known.
     """
-    made_of = f"{ov.__version__} {name} {shape}".encode()
+    made_of = f"{ov.__version__} {name} {shape}".encode() + _code(defined)
     digest = hashlib.sha256(weights.read_bytes() + made_of).hexdigest()[:24]
     folder = cache_folder() / "openvino" / digest
     if not (folder / "model.xml").is_file():
@@ -53,6 +66,16 @@ def converted(core: ov.Core, weights: Path, name: str, make: Make, shape: tuple[
         except OSError:
             return model  # a read-only or full home costs time at the next start, nothing else
     return core.read_model(folder / "model.xml")
+
+
+def _code(defined: Callable[..., Any] | None) -> bytes:
+    """Return the text of the modules that define networks; nothing is imported for it."""
+    files = set(Path(inspect.getfile(networks)).parent.glob("*.py"))
+    while isinstance(defined, partial):
+        defined = defined.func
+    if defined is not None and (own := getattr(sys.modules.get(defined.__module__), "__file__", None)):
+        files.add(Path(own))
+    return b"".join(file.read_bytes() for file in sorted(files))
 
 
 def _store(model: ov.Model, folder: Path) -> None:

@@ -37,7 +37,8 @@ class OpenVinoEngine(SliceEngine):
     def __init__(self, spec: SlicewiseSpec, weights: Path, threads: int | None = None) -> None:
         super().__init__(spec)
         core, channels = ov.Core(), len(spec.channels) * spec.slices
-        model = converted(core, weights, spec.name, partial(_make, spec, weights), (-1, channels, -1, -1))
+        shape = (-1, channels, -1, -1)
+        model = converted(core, weights, spec.name, partial(_make, spec, weights), shape, spec.network)
         self._requests = Requests(core, model, threads)
 
     def run(self, items: Iterator[Item], keep: Keep) -> None:
