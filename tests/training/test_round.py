@@ -54,7 +54,7 @@ def same_weights(one, other):
 
 @pytest.mark.parametrize("warm", [True, False])
 def test_a_round_learns_what_the_annotators_drew_on_pictures_of_different_sizes(volumes, tmp_path, warm):
-    options = replace(QUICK, epochs=5, steps_per_epoch=30, batch=8, warm=warm)
+    options = replace(QUICK, epochs=5, steps_per_epoch=45, batch=8, warm=warm)
     said = []
     candidate = train_round(
         tiny.SPEC, tiny.SPEC.weights, volumes[:3], volumes[3:], tmp_path, options, lambda *told: said.append(told)
