@@ -10,7 +10,8 @@ PORT ?= 8000
 PYTEST ?=
 # Most tests wait for a server or a browser, so one process more than there are processors.
 JOBS ?= $(shell expr $$(nproc) + 1)
-TESTS := $(VENV)/bin/python -m pytest --numprocesses $(JOBS) --dist loadfile
+# In the order of the files: by number of tests, as is usual, the few long ones would come last and alone.
+TESTS := $(VENV)/bin/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 MODEL ?= resunet25d
 SUBSET ?= test
 export VENV
