@@ -61,9 +61,9 @@ train: install ## train the model that ships, measure it, keep it if it is bette
 evaluate: install ## measure a model on what no training saw and store it for `make tables`: DATA=folder (MODEL=, SUBSET=test)
 	$(BIN)/tumorseg evaluate $(MODEL) --data $(call needed,DATA,the folder of the data set) --subset $(SUBSET) --store docs/results --json
 
-simulate: install ## what choosing by each strategy brings, measured for `make tables`: DATA=path/to/kaggle_3m (hours; resumes)
+simulate: install ## what choosing by each strategy brings, measured for `make tables`: DATA=path/to/kaggle_3m (hours; resumes; SIMULATE="--seeds 3")
 	$(BIN)/tumorseg simulate --data $(call needed,DATA,the folder of the kaggle_3m download) --out runs/simulate \
-		$(foreach name,random entropy clasp_pe hybrid,--strategy $(name)) --store docs/simulation
+		$(foreach name,random entropy clasp_pe hybrid,--strategy $(name)) --store docs/simulation $(SIMULATE)
 
 benchmark: install ## measure speed and memory against stock MONAI Label, in an environment of its own (7 GB), and torchvision
 	$(BIN)/python -m benchmarks.serving $(BENCHMARK)
@@ -71,6 +71,7 @@ benchmark: install ## measure speed and memory against stock MONAI Label, in an 
 	$(BIN)/python -m benchmarks.batching
 	$(BIN)/python -m benchmarks.next_sample
 	$(BIN)/python -m benchmarks.while_training
+	$(BIN)/python -m benchmarks.verdicts
 
 load: install ## many clients at once against a live server and stock MONAI Label, then a search for leaks (LOAD="--seconds 60 --clients 50")
 	$(BIN)/python -m benchmarks.load $(LOAD)

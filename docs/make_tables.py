@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -53,6 +53,21 @@ def fill(page: Path, *, write: bool) -> bool:
     if write and new != old:
         page.write_text(new, encoding="utf-8")
     return new != old
+
+
+def of(file: str, command: str) -> Callable[[Callable[[dict[str, Any]], str]], Callable[[], str]]:
+    """Make a table of what a benchmark wrote; where it was not run the page says which command does."""
+
+    def tabled(table: Callable[[dict[str, Any]], str]) -> Callable[[], str]:
+        def filled() -> str:
+            path = MEASURED / file
+            if not path.exists():
+                return f"*Not measured in this checkout yet (`{command}`).*\n"
+            return table(json.loads(path.read_text(encoding="utf-8")))
+
+        return filled
+
+    return tabled
 
 
 def accuracy() -> str:
@@ -121,12 +136,9 @@ def _speeds(result: dict[str, Any]) -> Iterator[Row]:
     yield "`/info/` during an inference", *busy, ratio["info_while_busy"]
 
 
-def load() -> str:
+@of("load.json", "make load")
+def load(result: dict[str, Any]) -> str:
     """Our server and stock MONAI Label under many clients at once, and what ours holds after many requests."""
-    path = MEASURED / "load.json"
-    if not path.exists():
-        return "*Not measured in this checkout yet (`make load`).*\n"
-    result = json.loads(path.read_text(encoding="utf-8"))
     rows = [(f"`{action}`", *_loaded(result["ours"], action), *_loaded(result["stock"], action)) for action in ACTIONS]
     head = ("milliseconds", "ours p50", "p95", "max", "stock p50", "p95", "max")
     ours, settings = result["ours"], result["settings"]
@@ -146,12 +158,9 @@ def _loaded(found: dict[str, Any], action: str) -> Row:
     return tuple(f"{numbers[key]:.0f}" for key in ("p50", "p95", "max")) if numbers else ("–", "–", "–")
 
 
-def crash() -> str:
+@of("crash.json", "make crash")
+def crash(result: dict[str, Any]) -> str:
     """What was left of labels after their writers were killed."""
-    path = MEASURED / "crash.json"
-    if not path.exists():
-        return "*Not measured in this checkout yet (`make crash`).*\n"
-    result = json.loads(path.read_text(encoding="utf-8"))
     head = ("", "acknowledged", "processes killed", "saves cut off", "lost", "half-written")
     keys = ("acknowledged", "kills", "interrupted")
     rows = [
@@ -162,12 +171,9 @@ def crash() -> str:
     return markdown(head, rows) + f"\nTaken {result['taken']} on {result['machine']['processor']}.\n"
 
 
-def while_training() -> str:
+@of("while_training.json", "python -m benchmarks.while_training")
+def while_training(result: dict[str, Any]) -> str:
     """How long an inference takes beside a training."""
-    path = MEASURED / "while_training.json"
-    if not path.exists():
-        return "*Not measured in this checkout yet (`python -m benchmarks.while_training`).*\n"
-    result = json.loads(path.read_text(encoding="utf-8"))
     titles = {"idle": "at rest", "training": "while the server trains", "plain_training": "beside a training by hand"}
     head = ("`/infer`, ms", "median", "95th percentile", "times at rest (median)")
     rows = [
@@ -178,17 +184,24 @@ def while_training() -> str:
     return markdown(head, rows) + f"\n`{result['model']}`, {_taken(result)}"
 
 
-def next_sample() -> str:
+@of("next_sample.json", "python -m benchmarks.next_sample")
+def next_sample(result: dict[str, Any]) -> str:
     """How long a strategy takes to choose the next case."""
-    path = MEASURED / "next_sample.json"
-    if not path.exists():
-        return "*Not measured in this checkout yet (`python -m benchmarks.next_sample`).*\n"
-    result = json.loads(path.read_text(encoding="utf-8"))
     head = ("ms", "choice", "whole request")
     rows = [(f"`{name}`", str(said["warm"]), str(said["post"])) for name, said in result["tumorseg_ms"].items()]
     rows.append(("stock MONAI Label, epistemic", str(result["monailabel_epistemic_ms"]["choice"]), ""))
     said = f"{result['images']} images with vectors of {result['embedding']} numbers, one core; "
     return markdown(head, rows) + f"\n{said}{_taken(result)}"
+
+
+@of("verdicts.json", "python -m benchmarks.verdicts")
+def verdicts(result: dict[str, Any]) -> str:
+    """How often a candidate that loses just the margin gets through."""
+    spreads = list(result["passed"])
+    head = ("validation patients", *(f"differences spread by {spread}" for spread in spreads))
+    counts = list(result["passed"][spreads[0]])
+    rows = [(count, *(f"{100 * result['passed'][spread][count]:.1f} %" for spread in spreads)) for count in counts]
+    return markdown(head, rows, text=0) + f"\n{result['draws']} draws each.\n"
 
 
 def simulation() -> str:
@@ -236,6 +249,7 @@ TABLES = {
     "crash": crash,
     "while_training": while_training,
     "next_sample": next_sample,
+    "verdicts": verdicts,
     "simulation": simulation,
     "rules": rules,
 }

@@ -3,7 +3,7 @@
 For simulations, where hundreds of networks are trained; no model ships that is made of it. 2 x 2 pixels are folded
 into channels first (Shi et al. 2016 run backwards), then one 3 x 3 convolution with batch norm and leaky ReLU a stage,
 2 x 2 max pooling down, nearest neighbour up, skips by addition. Leaky, since so few channels die together: with plain
-ReLU 4 of 5 trainings on labels that test-time augmentation had chosen ended with a network that never finds anything.
+ReLU some trainings ended with a network that never finds anything.
 """
 
 from __future__ import annotations

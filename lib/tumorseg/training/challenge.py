@@ -9,8 +9,7 @@ Of few patients that interval is too narrow: of three it ends at the worst one's
 margin passes in one case of eleven. Below :data:`FEW` it is therefore made as wide as that of Student's t (Biometrika
 1908). Which is so wide that a new site would never see its first improvement; so there a candidate is also published
 where not one patient is worse. That is less than the interval promises and is called so: with one patient a candidate
-that truly loses the margin passes one time in four, with two one in fourteen, from three on one in thirty (where the
-patients' differences spread by 1.5 margins).
+that truly loses the margin passes one time in four (``benchmarks/verdicts.py``).
 """
 
 from __future__ import annotations
