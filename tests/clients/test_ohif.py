@@ -14,7 +14,7 @@ from urllib.request import urlopen
 import numpy as np
 import pytest
 
-from tests.clients.ohif_viewer import Viewer, chromium, viewer
+from tests.clients.ohif_viewer import Viewer, viewer
 from tests.dicom.phantoms import (
     CYST,
     GRIDS,
@@ -71,12 +71,6 @@ MORE_CASES = [
     *(("interleaved", name) for name in ("oblique sagittal", "flipped slices")),
     ("reversed", "oblique"),
 ]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

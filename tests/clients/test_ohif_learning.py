@@ -15,7 +15,7 @@ import pytest
 
 from tests import tiny
 from tests.clients.ohif_learning import LearningTab, Sent
-from tests.clients.ohif_viewer import Viewer, chromium, viewer
+from tests.clients.ohif_viewer import Viewer, viewer
 from tests.dicom.phantoms import write_dicom_series
 from tests.serving import live
 from tumorseg.geometry import Grid, flip_ras_lps
@@ -28,12 +28,6 @@ LABELLED, LEFT = ("p0", "p1", "p2", "p3"), ("p4", "p5")
 #: Large enough that a training lasts: it may not end before it is looked at and stopped.
 SHAPE = (24, 96, 96)
 LIMIT_S = 120
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture

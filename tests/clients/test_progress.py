@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from tests.clients.ohif_viewer import chromium
 from tests.learning_state import ROUNDS, SCRIPT, write_efforts, write_versions
 from tests.serving import config_for, here, token_of
 from tests.tiny import EXTRA_MODELS, write_mask, write_studies
@@ -21,12 +20,6 @@ from tumorseg.labels.types import Provenance
 PASSWORD = "correct horse battery staple"
 PATIENCE_MS = 60_000
 TRAINING_MS = 240_000
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture

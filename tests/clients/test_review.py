@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import requests
 
-from tests.clients.ohif_viewer import chromium
 from tests.dicom.phantoms import GRIDS, sample, write_nifti
 from tests.serving import live, token_of, tumour_mask
 from tumorseg.access.types import Role
@@ -23,12 +22,6 @@ GRID = GRIDS["axial"]
 PASSWORD = "correct horse battery staple"
 #: What an author may be called and what a page must not run.
 SCRIPT = "<img src=x onerror=document.title='broken'>"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture
