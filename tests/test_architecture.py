@@ -27,6 +27,7 @@ TIER = {room: tier for tier, rooms in enumerate(ORDER) for room in rooms}
 # The registry names the contract in its annotations; at run time it imports nothing (see the light test below).
 TYPES_ONLY = {
     ("tumorseg.registry", "tumorseg.active_learning.types"),
+    ("tumorseg.registry", "tumorseg.interactive.base"),
     ("tumorseg.registry", "tumorseg.models.base"),
     ("tumorseg.registry", "tumorseg.models.classifier"),
 }

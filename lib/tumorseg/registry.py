@@ -13,6 +13,7 @@ from tumorseg.errors import NotFoundError
 
 if TYPE_CHECKING:
     from tumorseg.active_learning.types import Strategy
+    from tumorseg.interactive.base import Interactive
     from tumorseg.models.base import Model
     from tumorseg.models.classifier import SliceClassifier
 
@@ -34,6 +35,9 @@ CLASSIFIERS: dict[str, str] = {
     "gate": "tumorseg.models.gate:build",
     "gate_resnet50": "tumorseg.models.gate_resnet50:build",
 }
+
+#: name -> "module:factory"; a factory takes (weights: Path | None, device: str) and returns an Interactive.
+INTERACTIVE: dict[str, str] = {}
 
 #: name -> "module:factory"; a factory takes (root: Path, patients: Sequence[str] | None) and returns a sequence of
 #: cases with ``patients``, or raises InputError when the folder is of another kind. They are tried in this order.
@@ -104,6 +108,13 @@ def load_classifier(name: str, *, weights: Any = None, device: str = "auto") -> 
     factory = resolve(CLASSIFIERS, "classifier", name)
     classifier: SliceClassifier = factory(weights=weights, device=device)
     return classifier
+
+
+def load_interactive(name: str, *, weights: Any = None, device: str = "auto") -> Interactive:
+    """Build what answers prompts and is called ``name``, with its shipped or the given weights."""
+    factory = resolve(INTERACTIVE, "interactive model", name)
+    model: Interactive = factory(weights=weights, device=device)
+    return model
 
 
 def load_strategy(name: str) -> Strategy:
