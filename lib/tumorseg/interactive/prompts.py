@@ -1,4 +1,4 @@
-"""What a person can point at: clicks, boxes, extreme points and scribbles, checked against the grid they lie on.
+"""What a person can ask for: clicks, boxes, extreme points, scribbles, slices to follow; checked against their grid.
 
 Every place is a voxel index ``(i, j, k)`` = column, row, slice of the image's own grid, whole numbers: a viewer knows
 which voxel was under the pointer, and rounding here would be a guess about what it meant.
@@ -97,7 +97,33 @@ class Scribble:
             raise InputError(f"expected marks (K, J, I) of signed integers, got {self.marks.shape} {self.marks.dtype}")
 
 
-Prompt: TypeAlias = Click | Box | ExtremePoints | Scribble
+@dataclass(frozen=True)
+class Propagate:
+    """Let the neighbours of a slice follow it (:mod:`tumorseg.interactive.propagate`).
+
+    Every method does this alike, so that none lists it among its kinds.
+
+    Attributes:
+        slice: index of the slice that is right.
+        axis: 0, 1 or 2 of ``(K, J, I)``: along which the slices are stacked.
+        first: smallest index of a slice that may follow; None lets it end by itself.
+        last: largest index of a slice that may follow; None lets it end by itself.
+    """
+
+    slice: int
+    axis: int = 0
+    first: int | None = None
+    last: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.axis not in (0, 1, 2):
+            raise InputError(f"expected 0, 1 or 2 as the axis of the slices, got {self.axis}")
+        first, last = (self.slice if end is None else end for end in (self.first, self.last))
+        if not first <= self.slice <= last:
+            raise InputError(f"expected slices around the corrected one, {self.slice}, got {first} to {last}")
+
+
+Prompt: TypeAlias = Click | Box | ExtremePoints | Scribble | Propagate
 
 
 def check(prompts: Sequence[Prompt], shape: tuple[int, int, int]) -> None:
@@ -113,12 +139,14 @@ def check(prompts: Sequence[Prompt], shape: tuple[int, int, int]) -> None:
             if prompt.marks.shape != shape:
                 raise InputError(f"expected a scribble {shape} (K, J, I) as its image, got {prompt.marks.shape}")
             continue
+        if isinstance(prompt, Propagate):
+            _check_slices(prompt, shape)
         for at in places(prompt):
             _check_inside(at, shape)
 
 
 def places(prompt: Prompt) -> tuple[Index, ...]:
-    """Return the voxel indices that a prompt names; none for a scribble."""
+    """Return the voxel indices that a prompt names; none for a scribble and for slices."""
     if isinstance(prompt, Click):
         return (prompt.at,)
     if isinstance(prompt, Box):
@@ -130,3 +158,10 @@ def _check_inside(at: Index, shape: tuple[int, int, int]) -> None:
     for name, index, size in zip(AXES, at, shape[::-1], strict=True):
         if not 0 <= index < size:
             raise InputError(f"the point {list(at)} lies outside of the volume: expected {name} in 0..{size - 1}")
+
+
+def _check_slices(prompt: Propagate, shape: tuple[int, int, int]) -> None:
+    count = shape[prompt.axis]
+    for at in (prompt.slice, prompt.first, prompt.last):
+        if at is not None and not 0 <= at < count:
+            raise InputError(f"the slice {at} lies outside of the volume: expected 0..{count - 1}")

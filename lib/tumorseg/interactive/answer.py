@@ -1,0 +1,29 @@
+"""The one place that gives a prompt to what answers it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from tumorseg.interactive.prompts import Prompt, Propagate
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from tumorseg.interactive.base import Edit, Interactive
+
+    Mask = NDArray[np.bool_]
+
+
+def answered(model: Interactive, encoded: Any, mask: Mask, before: Sequence[Prompt], prompt: Prompt) -> Edit:
+    """Return what a prompt changes.
+
+    Slices follow a corrected one in the same way for every model; one that names :class:`Propagate` among its kinds
+    does that itself. Arguments and errors as of :meth:`tumorseg.interactive.base.Interactive.answer`.
+    """
+    if isinstance(prompt, Propagate) and Propagate not in model.kinds:
+        from tumorseg.interactive.propagate import propagate
+
+        return propagate(encoded, mask, before, prompt).edit
+    return model.answer(encoded, mask, before, prompt)
