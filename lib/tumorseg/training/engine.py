@@ -28,6 +28,7 @@ from tumorseg.training.checkpoint import RunState, save_weights
 from tumorseg.training.config import TrainConfig
 from tumorseg.training.data import SliceSampler, Volume, in_order
 from tumorseg.training.losses import LOSSES
+from tumorseg.training.schedule import follow, rate
 from tumorseg.transforms.augment import augment
 
 VALIDATION_BATCH = 8
@@ -146,8 +147,9 @@ class Trainer:
 
     def _step(self, sampler: SliceSampler) -> float:
         stage = self.config.stage(self.progress())
+        pace = rate(self.progress(), self.config.warmup, self.config.final_rate)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.config.learning_rate * self._rate(self.progress())
+            group["lr"] = self.config.learning_rate * pace
         images, masks = (t.to(self.device) for t in sampler.draw(self.config.batch))
         channels = images.shape[1] // self.slices
         images, masks = augment(
@@ -169,27 +171,12 @@ class Trainer:
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimizer.step()
         self.steps += 1
-        self._move_average()
+        follow(self.average, self.network, self.steps, self.config.ema)
         return float(loss.detach())
-
-    def _rate(self, progress: float) -> float:
-        if progress < self.config.warmup:
-            return 0.05 + 0.95 * progress / self.config.warmup
-        part = (progress - self.config.warmup) / (1 - self.config.warmup)
-        return self.config.final_rate + (1 - self.config.final_rate) * 0.5 * (1 + math.cos(math.pi * part))
 
     def _autocast(self) -> torch.autocast:
         fast = self.device.type == "cuda" or _cpu_has_bf16()
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=fast)
-
-    @torch.no_grad()
-    def _move_average(self) -> None:
-        decay = min(self.config.ema, (1 + self.steps) / (10 + self.steps))  # follow closely at first
-        for mean, value in zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True):
-            if mean.is_floating_point():
-                mean.lerp_(value, 1 - decay)
-            else:
-                mean.copy_(value)
 
     @torch.no_grad()
     def validate(self, volumes: Sequence[Volume], zoom: float = 1.0) -> tuple[float, float]:

@@ -34,8 +34,10 @@ __all__ = ["PRECISION", "Make", "converted", "ov"]
 
 # bf16 would be faster where the CPU has it, but a mask should not depend on the machine that made it.
 PRECISION = {"INFERENCE_PRECISION_HINT": "f32"}
-#: Makes the network in eval mode and an example of its input.
-Make = Callable[[], "tuple[nn.Module, Tensor]"]
+#: Makes the network in eval mode and an example of its input, or of its inputs.
+Make = Callable[[], "tuple[nn.Module, Tensor | tuple[Tensor, ...]]"]
+#: Of an input, -1 where it varies.
+Shape = tuple[int, ...]
 
 
 def converted(
@@ -43,7 +45,7 @@ def converted(
     weights: Path,
     name: str,
     make: Make,
-    shape: tuple[int, ...],
+    shape: Shape | tuple[Shape, ...],
     defined: Callable[..., Any] | None = None,
 ) -> ov.Model:
     """Read the converted network from the cache; convert and keep it first when it is not there.
@@ -53,7 +55,7 @@ def converted(
         weights: what the network is filled with; another file is another network.
         name: of the network, and of the version of its conversion.
         make: called only when it has to be converted.
-        shape: of the input, -1 where it varies.
+        shape: of the input, or of each input.
         defined: what makes the untrained network, where that is a module of its own; ours are all known.
     """
     made_of = f"{ov.__version__} {name} {shape}".encode() + _code(defined)
@@ -93,7 +95,7 @@ def _store(model: ov.Model, folder: Path) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _convert(network: nn.Module, example: Tensor, shape: tuple[int, ...]) -> ov.Model:
+def _convert(network: nn.Module, example: Tensor | tuple[Tensor, ...], shape: Shape | tuple[Shape, ...]) -> ov.Model:
     """Trace the network and read the trace with OpenVINO's front end."""
     import torch
     from openvino.frontend import FrontEndManager
@@ -103,5 +105,6 @@ def _convert(network: nn.Module, example: Tensor, shape: tuple[int, ...]) -> ov.
     front_end = FrontEndManager().load_by_framework("pytorch")
     decoder = TorchScriptPythonDecoder(traced)  # must outlive the conversion: the C++ side does not hold it
     model: ov.Model = front_end.convert(front_end.load(decoder))
-    model.reshape(ov.PartialShape(list(shape)))
+    shapes = [one if isinstance(one, tuple) else shape for one in shape[: len(model.inputs)]]
+    model.reshape({index: ov.PartialShape(list(one)) for index, one in enumerate(shapes)})
     return model

@@ -21,6 +21,7 @@ from torch import nn
 from tumorseg.training.checkpoint import RunState, save_weights
 from tumorseg.training.detection.config import DetectionConfig
 from tumorseg.training.detection.data import Example, PictureSampler
+from tumorseg.training.schedule import follow, rate
 
 if TYPE_CHECKING:
     from torchvision.models.detection import MaskRCNN
@@ -97,7 +98,9 @@ class DetectionTrainer:
     def _train_step(self, sampler: PictureSampler) -> dict[str, float]:
         progress = self.step / self.config.steps
         for group in self.optimizer.param_groups:
-            group["lr"] = self.config.learning_rate * group["scale"] * _rate(progress, self.config)
+            group["lr"] = (
+                self.config.learning_rate * group["scale"] * rate(progress, self.config.warmup, self.config.final_rate)
+            )
         moving = progress >= self.config.heads_first
         for parameter in self.backbone:
             parameter.requires_grad_(moving)
@@ -113,17 +116,8 @@ class DetectionTrainer:
         nn.utils.clip_grad_norm_(self.network.parameters(), MAX_GRADIENT)
         self.optimizer.step()
         self.step += 1
-        self._move_average()
+        follow(self.average, self.network, self.step, self.config.ema)
         return {name: float(value.detach()) for name, value in losses.items()}
-
-    @torch.no_grad()
-    def _move_average(self) -> None:
-        decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
-        for mean, value in zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True):
-            if mean.is_floating_point():
-                mean.lerp_(value, 1 - decay)
-            else:
-                mean.copy_(value)
 
     def _keep(self, row: dict[str, float]) -> None:
         self.history.append(row)
@@ -157,10 +151,3 @@ class DetectionTrainer:
 def _backbone(network: MaskRCNN) -> nn.Module:
     body: nn.Module = network.backbone.body
     return body
-
-
-def _rate(progress: float, config: DetectionConfig) -> float:
-    if progress < config.warmup:
-        return 0.05 + 0.95 * progress / config.warmup
-    part = (progress - config.warmup) / (1 - config.warmup)
-    return config.final_rate + (1 - config.final_rate) * 0.5 * (1 + math.cos(math.pi * part))

@@ -1,0 +1,1 @@
+"""Training of the click model with simulated clicks."""

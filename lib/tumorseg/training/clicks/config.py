@@ -1,0 +1,65 @@
+"""What a training of the click head needs to know."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from tumorseg.transforms.augment import AugmentConfig
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of the run with windows of one depth: thin ones teach the border cheaply, deep ones the neighbours.
+
+    Attributes:
+        until: the stage ends at this part of the run, in (0, 1].
+        depth: slices of a window.
+        batch: windows in a batch.
+    """
+
+    until: float
+    depth: int
+    batch: int
+
+
+@dataclass(frozen=True)
+class ClickConfig:
+    """A recipe.
+
+    Attributes:
+        minutes: length of the run; the learning rate follows it. It is fixed beforehand and the average of the last
+            weights is the result, so that no patient chooses the moment to stop.
+        rounds: clicks that are simulated on a window; every one is a step of the optimiser.
+        rounds_per_epoch: batches of windows until the state is written.
+        piece: side of what is cut and augmented, and goes through the trunk, in pixels.
+        window: side of what the head sees, in pixels.
+        blind: part of the windows in which the head sees none of the trunk's features: those of the training patients
+            know the answer, those of other patients do not.
+        learning_rate: peak, after ``warmup`` of the run; falls by a half cosine to ``final_rate`` of it.
+        ema: decay of the moving average of the weights; the average is what is kept.
+        stages: depth of the windows over the run.
+    """
+
+    minutes: float = 110.0
+    rounds: int = 3
+    rounds_per_epoch: int = 50
+    piece: int = 192
+    window: int = 128
+    blind: float = 0.25
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-2
+    warmup: float = 0.02
+    final_rate: float = 0.01
+    ema: float = 0.998
+    seed: int = 0
+    stages: tuple[Stage, ...] = (Stage(0.65, 5, 6), Stage(1.0, 9, 3))
+    augment: AugmentConfig = field(default_factory=lambda: AugmentConfig(neighbour_probability=0.0))
+
+    def stage(self, progress: float) -> Stage:
+        """Return the stage at ``progress`` in [0, 1] of the run."""
+        return next((stage for stage in self.stages if progress < stage.until), self.stages[-1])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for the log and the model card."""
+        return asdict(self)
