@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from tumorseg.adapters.inference.job import StoppedError
@@ -31,6 +31,7 @@ class Probe:
         self.name, self.model, self.device, self.key, self.group = name, f"model-{name}", device, key, group
         self.size, self.nbytes, self.queued_s, self.rung, self.stop = size, nbytes, 0.0, "full", False
         self.gate, self.disk, self.fails = gate, disk, fails
+        self.between: Callable[[], None] = lambda: None
         self.read, self.runs = threading.Event(), []
         self.started, self.began = threading.Event(), 0.0
         self.threads: dict[str, str] = {}
@@ -53,6 +54,7 @@ class Probe:
             if all(task.stop for task in group):
                 raise StoppedError("stopped between two slices")
             assert time.monotonic() < end, "the test forgot to open the gate"
+            group[0].between()
             time.sleep(0.005)
         if any(task.fails == "run" for task in group):
             raise ValueError("somebody in this run is bad")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from enum import StrEnum
@@ -29,6 +29,7 @@ class Task(Protocol):
         queued_s: set by the queue: seconds that it stood in line.
         stop: set by the queue: the work should raise :class:`StoppedError` as soon as it can.
         rung: how far a device without memory made it step down, known once it ran.
+        between: set by the queue: does what must not wait for the whole task; to be called between two slices.
     """
 
     model: str
@@ -40,6 +41,7 @@ class Task(Protocol):
     queued_s: float
     stop: bool
     rung: str
+    between: Callable[[], None]
 
     def prepare(self) -> None:
         """Read and decode; in one of several threads."""

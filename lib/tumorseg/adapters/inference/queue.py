@@ -10,6 +10,10 @@ Concurrency, in one place:
 - A small pool of threads reads and prepares what is next, at most :data:`READERS` at once and no more ahead than
   :data:`AHEAD_BYTES`, and finishes and encodes what was computed. A slow disk therefore holds up whoever reads from it
   and nobody else, as long as one reader is free.
+- Short work that drives a network too (an answer to a click) goes into the device's *lane*
+  (:mod:`tumorseg.adapters.inference.lane`). The worker does what waits there before it takes the next job, and between
+  two slices of the job that it is at: a click waits for a slice, never for a volume, and a volume for those clicks that
+  came during one of its slices.
 - Callers take turns, at the disk and at the device (:class:`tumorseg.adapters.inference.fair.FairLine`).
 - When the worker takes a job it takes along those of the same model that are ready too, up to :data:`TOGETHER` slices,
   and runs them in one go. Whatever goes wrong in a shared run is done again one by one, so that one job's error stays
@@ -33,6 +37,7 @@ from typing import Any
 
 from tumorseg.adapters.inference.board import Board, stopping
 from tumorseg.adapters.inference.job import Job, State, Task, Ticket
+from tumorseg.adapters.inference.lane import Lane
 from tumorseg.adapters.inference.report import JobReport, QueueStats
 from tumorseg.models.engines.priority import step_back
 
@@ -46,6 +51,8 @@ FINISHERS = 2
 AHEAD_BYTES = 512 << 20
 #: Slices of different jobs in one run. A volume of more runs alone: nobody should wait for another's hundred slices.
 TOGETHER = 32
+#: Clicks that may wait for one device.
+MOST_URGENT = 64
 #: How long the end waits for a slice that is being computed.
 _LAST_SLICE_S = 10.0
 
@@ -66,6 +73,7 @@ class InferenceQueue:
         self._board = Board(max_waiting, together)
         self._changed = threading.Condition()
         self._workers: dict[str, threading.Thread] = {}
+        self._lanes: dict[str, Lane] = {}
         self._reading, self._stopped = 0, False
         self._pool = ThreadPoolExecutor(READERS + FINISHERS, "inference-cpu")
 
@@ -90,6 +98,19 @@ class InferenceQueue:
         ticket.add_done_callback(self._hung_up)
         return ticket
 
+    def urgent(self, device: str, model: str, do: Callable[[], Any], caller: str = "") -> Future[Any]:
+        """Have something short done by the worker of a device, before what is longer; cancel it to hang up.
+
+        Raises:
+            UnavailableError: too much waits, or the server is stopping.
+        """
+        if self.closing:
+            raise stopping()
+        answer = self._lane(device).add(model, do, caller)
+        with self._changed:
+            self._wake(device)
+        return answer
+
     def stats(self) -> QueueStats:
         """Look at the queue."""
         with self._changed:
@@ -108,7 +129,7 @@ class InferenceQueue:
     def drain(self, seconds: float) -> bool:
         """Wait until all jobs are over; False where that takes longer."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._board.jobs, seconds)
+            return self._changed.wait_for(lambda: not self._board.jobs and not any(self._lanes.values()), seconds)
 
     def close(self, seconds: float = 0.0) -> None:
         """Take nothing new, go on for some seconds with what runs and waits, then give the rest up and end."""
@@ -119,6 +140,8 @@ class InferenceQueue:
         for ticket in left:
             ticket.deliver(error=stopping())
             self._leave(ticket)
+        for lane in list(self._lanes.values()):
+            lane.close()
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
@@ -160,21 +183,35 @@ class InferenceQueue:
             worker.start()
         self._changed.notify_all()
 
+    def _lane(self, device: str) -> Lane:
+        """Return the lane of a device."""
+        with self._changed:
+            if device not in self._lanes:
+                self._lanes[device] = Lane(MOST_URGENT)
+                self._lanes[device].observer = self._tell
+            return self._lanes[device]
+
     def _work(self, device: str) -> None:
         """Run one group of jobs after the other; the only thread that touches the device."""
         step_back()
+        lane = self._lane(device)
         while True:
+            lane.run_waiting()
             with self._changed:
-                self._changed.wait_for(lambda: self._stopped or self._board.has_work(device))
+                self._changed.notify_all()  # for who waits until nothing is left
+                self._changed.wait_for(lambda: self._stopped or len(lane) > 0 or self._board.has_work(device))
                 if self._stopped:
                     return
-                group = self._board.take(device)
-            self._run(group)
+                group = self._board.take(device) if not len(lane) else []
+            if group:
+                self._run(group, lane)
             del group  # what was computed is not held until the next job comes
 
-    def _run(self, group: list[Job]) -> None:
+    def _run(self, group: list[Job], lane: Lane) -> None:
         """Compute a group and pass every job on; in the worker."""
         begin = time.monotonic()
+        for job in group:
+            job.task.between = lane.run_waiting
         errors = _computed([job.task for job in group])
         seconds = time.monotonic() - begin
         for job, error in zip(group, errors, strict=True):

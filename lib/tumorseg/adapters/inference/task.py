@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tumorseg.adapters.inference.answer import Answer
@@ -37,6 +37,7 @@ class ModelTask:
     ) -> None:
         self.model, self.device = name, device
         self.size, self.nbytes, self.queued_s, self.rung, self.stop = 1, 0, 0.0, "full", False
+        self.between: Callable[[], None] = lambda: None
         self._model, self._subject, self._options = model, subject, options
         weights = (name, model.version)
         # The same weights, content and thresholds give the same answer.
@@ -103,6 +104,8 @@ class ModelTask:
         return {} if self._options is None else {"options": self._options}
 
     def _progress(self, done: int, total: int) -> None:
-        """Between two slices: go no further where nobody waits for the answer."""
+        """Between two slices: go no further where nobody waits for the answer, and let a click go before."""
         if self.stop:
             raise StoppedError(f"{self.model} was stopped after {done} of {total} slices: nobody waits for the answer")
+        if done < total:
+            self.between()
