@@ -6,14 +6,15 @@ A scribble is an array as large as its image, nearly all of it zero; a session o
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, overload
 
 import numpy as np
 
 from tumorseg.errors import InputError
 from tumorseg.interactive.base import Edit
-from tumorseg.interactive.prompts import Box, Click, ExtremePoints, Prompt, Scribble
+from tumorseg.interactive.prompts import Box, Click, ExtremePoints, Prompt, Propagate, Scribble
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -64,7 +65,7 @@ class Runs:
         return np.frombuffer(self.values, np.int8), np.frombuffer(self.lengths, "<i8")
 
 
-Packed: TypeAlias = Click | Box | ExtremePoints | Runs
+Packed: TypeAlias = Click | Box | ExtremePoints | Propagate | Runs
 
 
 def pack(prompt: Prompt) -> Packed:
@@ -79,6 +80,23 @@ def pack(prompt: Prompt) -> Packed:
 def unpack(packed: Packed) -> Prompt:
     """Return the prompt itself."""
     return packed.scribble() if isinstance(packed, Runs) else packed
+
+
+class Unpacked(Sequence[Prompt]):
+    """Kept prompts as a model sees them; a scribble's array is there only while somebody looks at it."""
+
+    def __init__(self, packed: Sequence[Packed]) -> None:
+        self._packed = packed
+
+    def __len__(self) -> int:
+        return len(self._packed)
+
+    @overload
+    def __getitem__(self, index: int) -> Prompt: ...
+    @overload
+    def __getitem__(self, index: slice) -> Unpacked: ...
+    def __getitem__(self, index: int | slice) -> Prompt | Unpacked:
+        return Unpacked(self._packed[index]) if isinstance(index, slice) else unpack(self._packed[index])
 
 
 def _runs(scribble: Scribble) -> Runs:

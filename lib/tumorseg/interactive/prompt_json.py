@@ -5,6 +5,7 @@
 - ``{"extreme": [[i, j, k], ...]}``
 - ``{"scribble": {"runs": [[mark, voxels], ...]}}``: runs of equal marks (1 belongs to it, -1 does not, 0 says nothing)
   over the whole volume, slice by slice, row by row
+- ``{"propagate": {"slice": k, "axis": 0, "first": null, "last": null}}``; only the slice must be there
 
 Places are voxel indices ``(i, j, k)`` = column, row, slice of the image's own grid. ``12.0`` is a whole number and
 ``12.5`` is not: who clicks knows the voxel.
@@ -13,14 +14,16 @@ Places are voxel indices ``(i, j, k)`` = column, row, slice of the image's own g
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import groupby
 from math import prod
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 
 from tumorseg.errors import InputError
 from tumorseg.interactive.packed import MARKS, MAX_RUNS, Packed, Runs, pack, unpack
-from tumorseg.interactive.prompts import AXES, Box, Click, ExtremePoints, Index, Prompt
+from tumorseg.interactive.prompts import AXES, Box, Click, ExtremePoints, Index, Prompt, Propagate
 
 #: Extreme points of one prompt; three dimensions have six.
 MAX_EXTREME_POINTS = 64
@@ -28,6 +31,7 @@ MAX_EXTREME_POINTS = 64
 _FAR = 1 << 31
 # What a message repeats of what came, characters.
 _SHOWN = 40
+_SLICES = ("slice", "axis", "first", "last")
 Shape = tuple[int, int, int]
 
 
@@ -44,6 +48,8 @@ def prompt_to_json(prompt: Prompt | Packed) -> dict[str, Any]:
         return {"box": [_plain(packed.first), _plain(packed.last)]}
     if isinstance(packed, ExtremePoints):
         return {"extreme": [_plain(at) for at in packed.at]}
+    if isinstance(packed, Propagate):
+        return {"propagate": {name: _number(getattr(packed, name)) for name in _SLICES}}
     return {"scribble": {"runs": packed.pairs()}}
 
 
@@ -100,11 +106,15 @@ def _plain(at: Index) -> list[int]:
     return [int(number) for number in at]
 
 
+def _number(value: int | None) -> int | None:
+    return None if value is None else int(value)
+
+
 def _whole(value: Any, what: str) -> int:
     """Take a whole number that some voxel may have as its index."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not is_number or (isinstance(value, float) and not value.is_integer()) or abs(value) >= _FAR:
-        raise InputError(f"expected {what} as the whole number of a voxel, got {shown(value)}")
+        raise InputError(f"expected {what} as a whole number, got {shown(value)}")
     return int(value)
 
 
@@ -140,8 +150,20 @@ def _scribble(said: Mapping[str, Any], shape: Shape) -> Runs:
     total = sum(length for _, length in runs)
     if total != prod(shape):
         raise InputError(f"expected runs over the {prod(shape)} voxels of {shape} (K, J, I), got {shown(total)}")
-    values, lengths = zip(*runs, strict=True)
+    joined = [(mark, sum(length for _, length in equal)) for mark, equal in groupby(runs, key=itemgetter(0))]
+    values, lengths = zip(*joined, strict=True)
     return Runs(shape, np.array(values, np.int8).tobytes(), np.array(lengths, "<i8").tobytes())
+
+
+def _propagate(said: Mapping[str, Any], shape: Shape) -> Propagate:
+    slices = said["propagate"]
+    if not isinstance(slices, Mapping) or "slice" not in slices or set(slices) - set(_SLICES):
+        raise InputError(f"expected propagate as an object with slice, and axis, first and last, got {shown(slices)}")
+    first, last = (
+        None if slices.get(end) is None else _whole(slices[end], f"{end} of propagate") for end in ("first", "last")
+    )
+    axis = _whole(slices.get("axis", 0), "axis of propagate")
+    return Propagate(_whole(slices["slice"], "slice of propagate"), axis, first, last)
 
 
 def _run(value: Any) -> tuple[int, int]:
@@ -158,4 +180,5 @@ _FORMS: dict[str, Callable[[Mapping[str, Any], Shape], Packed]] = {
     "box": _box,
     "extreme": _extreme,
     "scribble": _scribble,
+    "propagate": _propagate,
 }

@@ -1,0 +1,353 @@
+"""A session: prompts in and exactly back, at no more cost than what is new, and nothing changed by what fails."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.interactive.balls import CENTRES, SHAPE, Balls, Mask, Seen, two_balls
+from tumorseg.errors import ConflictError, InputError
+from tumorseg.interactive import history
+from tumorseg.interactive.base import Edit
+from tumorseg.interactive.log import mask_sha256, replay
+from tumorseg.interactive.packed import pack
+from tumorseg.interactive.prompts import MAX_PROMPTS, Box, Click, ExtremePoints, Prompt, Scribble
+from tumorseg.interactive.session import PromptSession
+
+A, B = (Click((i, j, k)) for k, j, i in CENTRES)
+OUT = Click((8, 8, 2 + 1), positive=False)
+DARK = Click((16, 2, 0))
+
+
+def new(model: Balls | None = None, start: Mask | None = None, **names: Any) -> PromptSession:
+    model = model or Balls()
+    seen = model.encode(two_balls())
+    begin = np.zeros(seen.shape, bool) if start is None else start
+    ticks = count(1_700_000_000)
+    named = {"image": "i", "label": "tumor", **names}
+    return PromptSession(model, seen, begin, "nothing", clock=lambda: float(next(ticks)), **named)
+
+
+def strokes(*places: tuple[int, int, int, int]) -> Scribble:
+    """Return a scribble of ``(k, j, i, mark)``."""
+    marks = np.zeros(SHAPE, np.int8)
+    for k, j, i, mark in places:
+        marks[k, j, i] = mark
+    return Scribble(marks)
+
+
+def replayed(session: PromptSession, start: Mask | None = None) -> Mask:
+    begin = np.zeros(SHAPE, bool) if start is None else start
+    return replay(session.log(), session.model, session.encoded, begin)
+
+
+def test_undo_and_redo_lead_exactly_there_and_back_without_the_model() -> None:
+    model = Balls()
+    session = new(model)
+    prompts = (A, OUT, Box((18, 8, 1), (30, 20, 4)), ExtremePoints(((0, 0, 0), (9, 9, 3))), strokes((0, 0, 0, 1)))
+    masks = [session.mask]
+    for prompt in prompts:
+        session.add(prompt)
+        masks.append(session.mask)
+    assert len({mask_sha256(mask) for mask in masks}) == len(masks)
+    for mask in masks[-2::-1]:
+        session.undo()
+        assert np.array_equal(session.mask, mask)
+    assert session.prompts == ()
+    for mask in masks[1:]:
+        session.redo()
+        assert np.array_equal(session.mask, mask)
+    assert model.answers == len(prompts)
+
+
+def test_every_step_says_what_it_changes() -> None:
+    session = new()
+    for step in (lambda: session.add(A), lambda: session.add(B), session.undo, session.redo):
+        before = session.mask
+        edit = step()
+        assert np.array_equal(edit.applied(before), session.mask)
+        assert not np.array_equal(before, session.mask)
+
+
+def test_nothing_to_undo_or_redo_is_said() -> None:
+    session = new()
+    with pytest.raises(ConflictError, match="no prompt to undo"):
+        session.undo()
+    session.add(A)
+    with pytest.raises(ConflictError, match="no prompt to redo"):
+        session.redo()
+    assert (session.can_undo, session.can_redo) == (True, False)
+
+
+def test_a_new_prompt_after_undo_drops_what_was_undone() -> None:
+    session = new()
+    session.add(A)
+    session.undo()
+    session.add(B)
+    with pytest.raises(ConflictError):
+        session.redo()
+    assert session.prompts == (B,)
+
+
+def test_a_mask_that_was_handed_out_never_changes() -> None:
+    session = new()
+    before = session.mask
+    session.add(A)
+    assert not before.any()
+    with pytest.raises(ValueError, match="read-only"):
+        session.mask[0, 0, 0] = True
+
+
+def test_the_start_is_the_session_s_own() -> None:
+    start = np.zeros(SHAPE, bool)
+    session = new(start=start)
+    start[:] = True
+    assert not session.mask.any()
+
+
+@pytest.mark.parametrize("start", [np.zeros((1, 2, 3), bool), np.zeros(SHAPE, np.uint8)])
+def test_a_start_that_is_no_mask_of_the_image_is_refused(start: Mask) -> None:
+    with pytest.raises(InputError, match=r"expected a mask \(6, 24, 32\)"):
+        new(start=start)
+
+
+def test_a_label_name_of_a_megabyte_is_refused_at_the_beginning() -> None:
+    with pytest.raises(InputError, match="expected label as a text"):
+        new(label="x" * (1 << 20))
+
+
+# What a client that always sends everything gets, and what it costs.
+
+
+def test_following_costs_only_what_is_new() -> None:
+    model = Balls()
+    session = new(model)
+    session.follow([A])
+    session.follow([A, B])
+    assert model.answers == 2
+    session.follow([A, B])
+    session.follow([A, B, A, B])
+    assert model.answers == 2
+    session.follow([A])
+    assert session.prompts == (A,)
+    session.follow([A, B])
+    assert model.answers == 2
+    session.follow([])
+    assert not session.mask.any()
+    assert model.answers == 2
+
+
+def test_following_keeps_the_order_in_which_prompts_came() -> None:
+    session = new()
+    for known in ([A], [A, OUT], [A, B, OUT], [A, B, DARK, OUT]):
+        session.follow(known)
+    assert session.prompts == (A, OUT, B, DARK)
+
+
+def test_following_answers_anew_what_came_after_a_prompt_that_is_gone() -> None:
+    model = Balls()
+    session = new(model)
+    session.follow([A, OUT, B])
+    mask = session.follow([A, B, DARK])
+    assert session.prompts == (A, B, DARK)
+    assert model.answers == 3 + 2
+    assert np.array_equal(mask, new().follow([A, B, DARK]))
+    assert [(event.action, event.kind) for event in session.log().events] == [
+        ("add", "click+"),
+        ("add", "click-"),
+        ("add", "click+"),
+        ("undo", "click-"),
+        ("add", "click+"),
+    ]
+
+
+def test_the_same_place_can_be_in_and_out_but_an_equal_scribble_counts_once() -> None:
+    session = new()
+    again = Click(A.at, positive=False)
+    one, other = strokes((0, 0, 0, 1)), strokes((0, 0, 0, 1))
+    session.follow([A, again, one, other])
+    assert [pack(prompt) for prompt in session.prompts] == [A, again, pack(one)]
+    assert not session.mask[A.at[::-1]]
+
+
+def test_following_can_be_stopped_and_changes_nothing_then() -> None:
+    session = new()
+    session.add(A)
+    seen = []
+
+    def stop(done: int, wanted: int) -> None:
+        seen.append((done, wanted))
+        if done:
+            raise TimeoutError("it takes too long")
+
+    before, log = session.mask, session.log()
+    with pytest.raises(TimeoutError):
+        session.follow([A, B, DARK, OUT], progress=stop)
+    assert seen == [(0, 3), (1, 3)]
+    assert session.mask is before
+    assert session.log() == log
+
+
+# What must leave everything as it was.
+
+
+@dataclass
+class Broken(Balls):
+    """Answers until it shall not, and then as it is told to."""
+
+    wrong: Any = None
+
+    def answer(self, encoded: Seen, mask: Mask, before: Sequence[Prompt], prompt: Prompt) -> Edit:
+        if isinstance(self.wrong, Exception):
+            raise self.wrong
+        return self.wrong or super().answer(encoded, mask, before, prompt)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [
+        (MemoryError("no room"), MemoryError),
+        (InputError("not this"), InputError),
+        (Edit((0, 0, 30), np.ones((1, 1, 3), bool)), ValueError),
+        (Edit((-1, 0, 0), np.ones((1, 1, 1), bool)), ValueError),
+    ],
+)
+def test_a_model_that_fails_leaves_the_session_as_it_was(wrong: Any, error: type[Exception]) -> None:
+    model = Broken()
+    session = new(model)
+    session.follow([A, B])
+    session.undo()
+    before, log = session.mask, session.log()
+    model.wrong = wrong
+    for attempt in (lambda: session.add(DARK), lambda: session.follow([A, DARK]), lambda: session.follow([DARK])):
+        with pytest.raises(error):
+            attempt()
+        assert session.mask is before
+        assert session.log() == log
+        assert session.can_redo
+    model.wrong = None
+    session.redo()
+    assert session.prompts == (A, B)
+
+
+@dataclass
+class OnlyClicks(Balls):
+    kinds: tuple[type[Any], ...] = (Click,)
+
+
+def test_a_prompt_that_the_model_or_the_image_does_not_take_is_refused_before_anything_is_done() -> None:
+    model = OnlyClicks()
+    session = new(model)
+    session.add(A)
+    for wrong, said in ((Box((0, 0, 0), (1, 1, 1)), "kind click, got box"), (Click((32, 0, 0)), "i in 0..31")):
+        for attempt in (partial(session.add, wrong), partial(session.follow, [B, wrong])):
+            with pytest.raises(InputError, match=said):
+                attempt()
+    assert session.prompts == (A,)
+    assert model.answers == 1
+
+
+def test_more_prompts_than_a_mask_may_have_are_refused() -> None:
+    session = new()
+    clicks = [Click((n % 32, n // 32 % 24, n // 768)) for n in range(MAX_PROMPTS + 1)]
+    with pytest.raises(InputError, match="at most 1000 prompts"):
+        session.follow(clicks)
+    assert session.prompts == ()
+
+
+def test_the_thousand_and_first_prompt_is_refused_and_the_thousand_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "MAX_PROMPTS", 2)
+    session = new()
+    session.follow([A, B])
+    with pytest.raises(InputError, match="one more"):
+        session.add(DARK)
+    assert session.prompts == (A, B)
+
+
+@pytest.mark.parametrize(("limit", "value"), [("MAX_RUNS", 4), ("MAX_HISTORY_BYTES", 10)])
+def test_a_history_that_is_too_large_is_refused(limit: str, value: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, limit, value)
+    session = new()
+    session.add(strokes((0, 0, 1, 1)))
+    with pytest.raises(InputError, match="save the label and begin again"):
+        session.add(strokes((0, 0, 2, 1)))
+
+
+def test_the_history_is_small_beside_the_masks_that_it_stands_for() -> None:
+    session = new()
+    alone = session.nbytes
+    assert alone == session.mask.nbytes
+    for number in range(20):
+        session.add(strokes((0, number, 3, 1), (0, number, 4, -1)))
+    assert alone < session.nbytes < 2 * alone
+
+
+def test_restart_begins_anew_and_cannot_be_undone() -> None:
+    session = new()
+    session.add(A)
+    start = np.ones(SHAPE, bool)
+    session.restart(start, "auto")
+    assert session.mask.all()
+    assert (session.start_name, session.prompts, session.can_undo, session.can_redo) == ("auto", (), False, False)
+    session.add(OUT)
+    assert [event.action for event in session.log().events] == ["add", "restart", "add"]
+    assert np.array_equal(replayed(session, start), session.mask)
+
+
+def test_threads_of_one_session_wait_for_each_other() -> None:
+    model = Balls(pause=0.002)
+    session = new(model)
+    clicks = [Click((i, j, 2)) for i in range(4, 12) for j in (7, 8)]
+    threads = [threading.Thread(target=session.add, args=(click,)) for click in clicks]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert set(session.prompts) == set(clicks)
+    assert np.array_equal(replayed(session), session.mask)
+
+
+def random_prompt(rng: np.random.Generator) -> Prompt:
+    k, j, i = (int(rng.integers(size)) for size in SHAPE)
+    kind = rng.integers(10)
+    if kind < 7:
+        return Click((i, j, k), bool(rng.integers(2)))
+    if kind == 7:
+        return Box((i // 2, j // 2, k // 2), (i, j, k))
+    if kind == 8:
+        return ExtremePoints(((i, j, k), (3, 4, 1), (0, 0, 0)))
+    return Scribble((rng.random(SHAPE) < 0.01).astype(np.int8) - (rng.random(SHAPE) < 0.01).astype(np.int8))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_is_done_the_log_replays_to_the_mask(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    start = rng.random(SHAPE) < 0.1
+    session = new(start=start)
+    for _ in range(40):
+        do = rng.integers(8)
+        if do == 0 and session.can_undo:
+            session.undo()
+        elif do == 1 and session.can_redo:
+            session.redo()
+        elif do == 2:
+            kept = [prompt for prompt in session.prompts if rng.random() < 0.8]
+            new_ones = [random_prompt(rng) for _ in range(rng.integers(3))]
+            session.follow([*kept, *new_ones])
+        else:
+            session.add(random_prompt(rng))
+        if rng.random() < 0.2:
+            assert np.array_equal(replayed(session, start), session.mask)
+    assert np.array_equal(replayed(session, start), session.mask)
+    assert session.log().sha256 == mask_sha256(session.mask)
+    assert type(session.log()).from_json(session.log().to_json()) == session.log()
+    while session.can_undo:
+        session.undo()
+    assert np.array_equal(session.mask, start)
