@@ -51,7 +51,7 @@ def write_store(folder: Path, told: Mapping[str, Any], kind: str, tables: Mappin
 
     Args:
         folder: is made where it is not there.
-        told: what ``--json`` prints; ``model`` and ``subset`` name the files.
+        told: what ``--json`` prints; ``model``, ``subset`` and, where there is one, ``start`` name the files.
         kind: of the report.
         tables: ``""`` -> the CSV of pictures or patients, ``"objects"`` -> that of the objects.
 
@@ -59,7 +59,7 @@ def write_store(folder: Path, told: Mapping[str, Any], kind: str, tables: Mappin
         The files.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    stem = f"{told['model']}-{told.get('subset') or 'all'}"
+    stem = "-".join(filter(None, (told["model"], told.get("subset") or "all", told.get("start"))))
     files = [
         write_atomically(folder / f"{stem}{f'.{name}' if name else ''}.csv", table) for name, table in tables.items()
     ]

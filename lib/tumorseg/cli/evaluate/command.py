@@ -11,6 +11,7 @@ from tumorseg.cli.evaluate.wanted import Wanted
 from tumorseg.cli.options import Device, Json, Weights
 
 _FILES = "What is written"
+_CLICKS = "Models that answer clicks"
 
 
 def evaluate(
@@ -84,6 +85,30 @@ def evaluate(
         Path | None,
         typer.Option(metavar="DIR", help="The result for [bold]make tables[/bold].", rich_help_panel=_FILES),
     ] = None,
+    interactive: Annotated[
+        bool,
+        typer.Option(
+            "--interactive",
+            help="Let a simulated person click; on the validation patients where no others are named "
+            "(--subset all: everybody).",
+            rich_help_panel=_CLICKS,
+        ),
+    ] = False,
+    clicks: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="The person gives up after so many.", rich_help_panel=_CLICKS)
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="What the person begins with: auto (its own proposal) or nothing.",
+            rich_help_panel=_CLICKS,
+        ),
+    ] = None,
+    noisy: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="PIXELS", help="The hand misses by up to so many.", rich_help_panel=_CLICKS),
+    ] = None,
     weights: Weights = None,
     device: Device = "auto",
     as_json: Json = False,
@@ -92,8 +117,10 @@ def evaluate(
 
     [bold]Models that mark voxels[/bold]: Dice over all slices of a patient together, and slice by slice; a slice
     without tumour in which anything is marked is a false-positive slice. [bold]Models that find single objects[/bold]:
-    mAP, precision, recall, F1, IoU and Dice on annotated pictures. [bold]gate[/bold]: AUC over slices. Every figure has
-    a bootstrap 95 % interval by patient, or by picture where no patient is known.
+    mAP, precision, recall, F1, IoU and Dice on annotated pictures. [bold]gate[/bold]: AUC over slices.
+    [bold]Models that answer clicks[/bold]: Dice by number of clicks of a simulated person, and clicks to a Dice of
+    0.85 and of 0.90 (20 at most). Every figure has a bootstrap 95 % interval by patient, or by picture where no patient
+    is known.
 
     [bold]Examples[/bold]
 
@@ -102,9 +129,11 @@ def evaluate(
         tumorseg evaluate maskrcnn_brain --data via_folder --report brain.html
 
         tumorseg evaluate gate --data kaggle_3m --json
+
+        tumorseg evaluate clicks --interactive --data kaggle_3m
     """
     from tumorseg.models.base import DetectionModel
-    from tumorseg.registry import CLASSIFIERS, load_classifier, load_model
+    from tumorseg.registry import CLASSIFIERS, INTERACTIVE, load_classifier, load_interactive, load_model
 
     wanted = Wanted(
         model=model,
@@ -124,8 +153,17 @@ def evaluate(
         weights=weights,
         device=device,
         as_json=as_json,
+        clicks=clicks,
+        start=start,
+        noisy=noisy,
     )
     wanted.check()
+    if interactive or model in INTERACTIVE:
+        from tumorseg.cli.evaluate.clicks import MODEL, evaluate_clicks
+
+        evaluate_clicks(load_interactive(model or MODEL, weights=weights, device=device), wanted)
+        return
+    wanted.refuse("answers no clicks", "clicks", "start", "noisy")
     if model in CLASSIFIERS:
         from tumorseg.cli.evaluate.slices import evaluate_slices
 

@@ -29,6 +29,9 @@ class Wanted:
     weights: Path | None
     device: str
     as_json: bool
+    clicks: int | None = None
+    start: str | None = None
+    noisy: int | None = None
 
     def check(self) -> None:
         """Refuse what can never be written, before any work is spent on it."""
