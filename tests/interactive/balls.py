@@ -9,6 +9,7 @@ import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from tumorseg.geometry import Grid
 from tumorseg.interactive.base import Edit, require_kind
+from tumorseg.interactive.evidence import evidence
 from tumorseg.interactive.local import confined
 from tumorseg.interactive.prompts import Box, Click, ExtremePoints, Prompt, Scribble
 from tumorseg.types import FLAIR, StudyImage
@@ -42,6 +44,11 @@ class Seen:
         """Return ``(K, J, I)``."""
         k, j, i = self.voxels.shape
         return k, j, i
+
+    @cached_property
+    def evidence(self) -> NDArray[np.float16]:
+        """Return what slices are followed by, ``(1, K, J, I)``."""
+        return evidence(StudyImage(self.voxels[None], Grid(self.shape, np.eye(4)), (FLAIR,)))
 
     @property
     def nbytes(self) -> int:
@@ -123,8 +130,8 @@ def ball(shape: Sequence[int], centre: Sequence[int], reach: Sequence[int]) -> M
 
 
 def two_balls(shape: tuple[int, int, int] = SHAPE) -> StudyImage:
-    """Return a dark image of :data:`SHAPE` or larger with two bright balls; 1 mm voxels."""
-    voxels = np.full(shape, DARK, np.float32)
+    """Return a dark image of :data:`SHAPE` or larger, a little brighter to one side, with two bright balls; 1 mm."""
+    voxels = DARK + np.broadcast_to(np.arange(shape[2], dtype=np.float32) % 64, shape)
     for centre in CENTRES:
         voxels[ball(shape, centre, (RADIUS_K, RADIUS, RADIUS))] = BRIGHT
     return StudyImage(voxels[None], Grid(shape, np.eye(4)), (FLAIR,), "MR")

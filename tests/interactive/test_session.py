@@ -18,7 +18,7 @@ from tumorseg.interactive import history
 from tumorseg.interactive.base import Edit
 from tumorseg.interactive.log import mask_sha256, replay
 from tumorseg.interactive.packed import pack
-from tumorseg.interactive.prompts import MAX_PROMPTS, Box, Click, ExtremePoints, Prompt, Scribble
+from tumorseg.interactive.prompts import MAX_PROMPTS, Box, Click, ExtremePoints, Prompt, Propagate, Scribble
 from tumorseg.interactive.session import PromptSession
 
 A, B = (Click((i, j, k)) for k, j, i in CENTRES)
@@ -252,6 +252,23 @@ def test_a_prompt_that_the_model_or_the_image_does_not_take_is_refused_before_an
                 attempt()
     assert session.prompts == (A,)
     assert model.answers == 1
+
+
+def test_slices_follow_in_a_session_of_any_model_and_replay_and_undo() -> None:
+    session = new(OnlyClicks())
+    session.add(A)
+    before = session.mask
+    session.add(Propagate(A.at[2], first=A.at[2] - 1, last=A.at[2] + 1))
+    assert (session.mask != before).any()
+    assert np.array_equal(replayed(session), session.mask)
+    assert type(session.log()).from_json(session.log().to_json()) == session.log()
+    assert session.log().events[-1].kind == "propagate"
+    after = session.mask
+    session.undo()
+    assert np.array_equal(session.mask, before)
+    assert np.array_equal(session.follow([A, Propagate(A.at[2], first=A.at[2] - 1, last=A.at[2] + 1)]), after)
+    with pytest.raises(InputError, match="the slice 6 lies outside"):
+        session.add(Propagate(6))
 
 
 def test_more_prompts_than_a_mask_may_have_are_refused() -> None:
