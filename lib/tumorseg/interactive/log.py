@@ -104,7 +104,8 @@ class PromptLog:
     def __post_init__(self) -> None:
         for name in NAMES:
             text = getattr(self, name)
-            if len(text) > MAX_NAME or any("\ud800" <= letter <= "\udfff" for letter in text):
+            whole = text.encode(errors="ignore").decode() == text  # half a surrogate pair cannot be stored
+            if len(text) > MAX_NAME or not whole:
                 raise InputError(f"expected {name} as a text of at most {MAX_NAME} letters, got {text[:40]!r}")
 
     @property
