@@ -96,6 +96,12 @@ class Grid:
         offset = np.asarray(points, dtype=np.float64) - self.affine[:3, 3]
         return np.asarray(np.linalg.solve(self.affine[:3, :3], offset.T).T)
 
+    def part(self, origin: Sequence[int], shape: Sequence[int]) -> Grid:
+        """Return the grid of a box of voxels from ``origin`` (k, j, i) on; it may reach over the edge."""
+        affine = self.affine.copy()
+        affine[:3, 3] = self.points(np.array([origin[::-1]]))[0]
+        return Grid((shape[0], shape[1], shape[2]), affine)
+
     def corners(self) -> NDArray[np.float64]:
         """LPS mm of the eight corner voxels' centres, ``(8, 3)``."""
         k, j, i = (n - 1 for n in self.shape)
@@ -178,6 +184,19 @@ class Reorientation:
     def _flip(self, voxels: NDArray[Any]) -> NDArray[Any]:
         k, j, i = (slice(None, None, -1 if flip else 1) for flip in self.flips)
         return voxels[..., k, j, i]
+
+    def region(self, box: Sequence[slice], shape: Sequence[int]) -> tuple[slice, slice, slice]:
+        """Return where a box of the reoriented voxels lies in the input.
+
+        Args:
+            box: start and stop along each output axis (k, j, i), inside of the voxels.
+            shape: ``(K, J, I)`` of the input.
+        """
+        out = [slice(0)] * 3
+        for part, axis, flip in zip(box, self.order, self.flips, strict=True):
+            size = shape[axis]
+            out[axis] = slice(size - part.stop, size - part.start) if flip else slice(part.start, part.stop)
+        return out[0], out[1], out[2]
 
     def grid(self, grid: Grid) -> Grid:
         """Return the grid of the reoriented voxels: every voxel keeps its place in the patient."""

@@ -28,10 +28,10 @@ class ClickConfig:
     """A recipe.
 
     Attributes:
-        minutes: length of the run; the learning rate follows it. It is fixed beforehand and the average of the last
+        epochs: length of the run; the learning rate follows it. It is fixed beforehand and the average of the last
             weights is the result, so that no patient chooses the moment to stop.
-        rounds: clicks that are simulated on a window; every one is a step of the optimiser.
-        rounds_per_epoch: batches of windows until the state is written.
+        batches: of windows in an epoch, after which the state is written.
+        rounds: clicks that are simulated on a batch; every one is a step of the optimiser.
         piece: side of what is cut and augmented, and goes through the trunk, in pixels.
         window: side of what the head sees, in pixels.
         blind: part of the windows in which the head sees none of the trunk's features: those of the training patients
@@ -41,9 +41,9 @@ class ClickConfig:
         stages: depth of the windows over the run.
     """
 
-    minutes: float = 110.0
+    epochs: int = 60
+    batches: int = 40
     rounds: int = 3
-    rounds_per_epoch: int = 50
     piece: int = 192
     window: int = 128
     blind: float = 0.25

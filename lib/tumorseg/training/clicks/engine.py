@@ -1,6 +1,6 @@
 """The training loop of the click head.
 
-One round:
+One batch:
 1. pieces of training patients are drawn and augmented, and go through the frozen trunk once;
 2. every piece gets a mask with mistakes;
 3. a simulated person clicks into a mistake; the head sees the window around the click, its answer is compared with the
@@ -82,15 +82,15 @@ class ClickTrainer:
         )
         self.rng = np.random.default_rng(config.seed)
         self.torch_rng = torch.Generator().manual_seed(config.seed)
-        self.steps, self.seconds = 0, 0.0
+        self.batches, self.steps, self.seconds = 0, 0, 0.0
         self.history: list[dict[str, float]] = []
 
     def progress(self) -> float:
         """How far the run is, in [0, 1]."""
-        return min(1.0, self.seconds / (60 * self.config.minutes))
+        return min(1.0, self.batches / (self.config.epochs * self.config.batches))
 
     def fit(self, volumes: Sequence[Volume], report: Report | None = None) -> list[dict[str, float]]:
-        """Train until the minutes are used up; return one row an epoch."""
+        """Train for the recipe's epochs; return one row an epoch."""
         config = self.config
         sampler = PieceSampler(volumes, config.piece, config.augment, self.rng, self.torch_rng)
         while self.progress() < 1:
@@ -102,12 +102,11 @@ class ClickTrainer:
     def _epoch(self, sampler: PieceSampler) -> dict[str, float]:
         losses: list[float] = []
         gains: list[list[float]] = [[] for _ in range(self.config.rounds)]
-        for _ in range(self.config.rounds_per_epoch):
-            began = time.monotonic()
-            self._round(sampler, losses, gains)
-            self.seconds += time.monotonic() - began
-            if self.progress() >= 1:
-                break
+        began = time.monotonic()
+        for _ in range(self.config.batches):
+            self._batch(sampler, losses, gains)
+            self.batches += 1
+        self.seconds += time.monotonic() - began
         row = {
             "epoch": len(self.history),
             "minutes": round(self.seconds / 60, 2),
@@ -119,7 +118,7 @@ class ClickTrainer:
         self._keep(row)
         return row
 
-    def _round(self, sampler: PieceSampler, losses: list[float], gains: list[list[float]]) -> None:
+    def _batch(self, sampler: PieceSampler, losses: list[float], gains: list[list[float]]) -> None:
         stage = self.config.stage(self.progress())
         scenes = self._scenes([sampler.draw(stage.depth) for _ in range(stage.batch)])
         for gained in gains:
@@ -217,7 +216,7 @@ class ClickTrainer:
             best_loss=math.inf,
             best_epoch=len(self.history),
             history=self.history,
-            random=random | {"steps": self.steps},
+            random=random | {"steps": self.steps, "batches": self.batches},
         ).save(self.out / "state.pt")
 
     def resume(self, path: Path) -> None:
@@ -226,7 +225,8 @@ class ClickTrainer:
         self.head.load_state_dict(state.network)
         self.average.load_state_dict(state.average)
         self.optimizer.load_state_dict(state.optimizer)
-        self.seconds, self.history, self.steps = state.seconds, state.history, state.random["steps"]
+        self.seconds, self.history = state.seconds, state.history
+        self.steps, self.batches = state.random["steps"], state.random["batches"]
         self.rng.bit_generator.state = state.random["numpy"]
         self.torch_rng.set_state(state.random["torch"])
 

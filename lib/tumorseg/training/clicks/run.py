@@ -35,12 +35,12 @@ class ClickOptions:
 
     Attributes:
         split: as of :class:`tumorseg.training.run.TrainOptions`.
-        minutes: length of the run.
+        epochs: length of the run.
         resume: go on from the state in the output folder when there is one.
     """
 
     split: str = "lgg"
-    minutes: float | None = None
+    epochs: int | None = None
     learning_rate: float | None = None
     seed: int = 0
     threads: int | None = None
@@ -80,7 +80,7 @@ def load_trunk() -> tuple[Trunk, str]:
 
 def _configure(options: ClickOptions) -> ClickConfig:
     config = replace(ClickConfig(), seed=options.seed)
-    for name in ("minutes", "learning_rate"):
+    for name in ("epochs", "learning_rate"):
         value = getattr(options, name)
         if value is not None:
             if not value > 0:
