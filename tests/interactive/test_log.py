@@ -14,8 +14,9 @@ from tests.interactive.balls import CENTRES, SHAPE, Balls, two_balls
 from tests.interactive.test_session import new, strokes
 from tumorseg.errors import ConflictError, InputError
 from tumorseg.interactive import log_json
-from tumorseg.interactive.log import PromptLog, mask_sha256, replay
-from tumorseg.interactive.prompts import Box, Click, ExtremePoints
+from tumorseg.interactive.log import MAX_EVENTS, PromptLog, mask_sha256, replay
+from tumorseg.interactive.packed import MAX_RUNS
+from tumorseg.interactive.prompts import MAX_PROMPTS, Box, Click, ExtremePoints
 from tumorseg.interactive.session import PromptSession
 
 NOTHING = np.zeros(SHAPE, bool)
@@ -220,16 +221,9 @@ def test_reading_a_log_of_a_huge_volume_makes_no_array_of_it() -> None:
 
 
 def test_the_largest_log_of_a_session_can_be_read_again() -> None:
-    """The most runs that a session holds, as long as they can be written, and the most prompts and events."""
     log = worked().log()
-    step, event = log.steps[0], log.events[1]
-    runs = [[-1, 1 << 21]] * log_json_runs()
-    sizes = len(json.dumps(runs, separators=(",", ":")))
-    rest = replace(log, steps=(step,) * 1000, events=(event,) * 10_000, label="\U0001f9e0" * 1024)
-    assert sizes + len(rest.to_json()) < log_json.MAX_BYTES
-
-
-def log_json_runs() -> int:
-    from tumorseg.interactive.packed import MAX_RUNS
-
-    return MAX_RUNS
+    run = len("[-1,2097152],")
+    rest = replace(
+        log, steps=(log.steps[0],) * MAX_PROMPTS, events=(log.events[1],) * MAX_EVENTS, label="\U0001f9e0" * 1024
+    )
+    assert MAX_RUNS * run + len(rest.to_json()) < log_json.MAX_BYTES

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from typing import Any
@@ -329,6 +329,32 @@ def test_threads_of_one_session_wait_for_each_other() -> None:
         thread.join(60)
     assert set(session.prompts) == set(clicks)
     assert np.array_equal(replayed(session), session.mask)
+
+
+@dataclass
+class Held(Balls):
+    """Answers when it is let go."""
+
+    begun: threading.Event = field(default_factory=threading.Event)
+    go: threading.Event = field(default_factory=threading.Event)
+
+    def answer(self, encoded: Seen, mask: Mask, before: Sequence[Prompt], prompt: Prompt) -> Edit:
+        self.begun.set()
+        assert self.go.wait(60)
+        return super().answer(encoded, mask, before, prompt)
+
+
+def test_looking_does_not_wait_for_a_model_that_answers() -> None:
+    model = Held()
+    session = new(model)
+    thread = threading.Thread(target=session.add, args=(A,))
+    thread.start()
+    assert model.begun.wait(60)
+    assert (session.prompts, session.log().steps, session.mask.any(), session.can_undo) == ((), (), False, False)
+    assert session.nbytes == session.mask.nbytes
+    model.go.set()
+    thread.join(60)
+    assert session.prompts == (A,)
 
 
 def random_prompt(rng: np.random.Generator) -> Prompt:
