@@ -101,7 +101,15 @@ def test_the_viewers_are_told_what_the_model_is(client: TestClient) -> None:
     models = client.get("/info/").json()["models"]
     assert models["blobs"]["type"] == "detection"
     assert models["blobs"]["labels"] == {"cyst": 1, "tumor": 2}
-    config = {"boxes": True, "score": 0.5, "nms": 0.5, "link": 0.05, "min_slices": 1, "max_instances": 20}
+    config = {
+        "boxes": True,
+        "decided": False,
+        "score": 0.5,
+        "nms": 0.5,
+        "link": 0.05,
+        "min_slices": 1,
+        "max_instances": 20,
+    }
     assert models["blobs"]["config"] == config
     assert (models["threshold"]["type"], models["threshold"]["config"]) == ("segmentation", {})
 

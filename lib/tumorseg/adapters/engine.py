@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -57,6 +57,14 @@ class Engine:
         self.source.entry(image_id)
         state = (image_id, fingerprint(self.source.files(image_id)))
         return Subject(image_id, state, lambda channels: self._images.read(image_id, channels))
+
+    def key_of(self, model: str, image_id: str, wanted: ResultFormat) -> Hashable | None:
+        """Return the ``key`` that the answer about an image of the source would have now, without asking for it.
+
+        Raises:
+            NotFoundError, InputError: as of :meth:`infer_async`.
+        """
+        return self._task(model, self.of_source(image_id), wanted).key
 
     async def infer_async(
         self, model: str, opening: Callable[[], Subject], wanted: ResultFormat, caller: str = ""

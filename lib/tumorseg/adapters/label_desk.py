@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tumorseg.config import AppConfig
+    from tumorseg.types import Segmentation
 
 logger = logging.getLogger(__name__)
 #: The file in which an empty mask or a consensus is written before it is kept.
@@ -110,6 +111,23 @@ class LabelDesk:
         entry, place = self.source.entry(image), self._place(image)
         empty = np.zeros(place.grid.shape, np.uint8)
         return self._keep(entry.id, tag, empty, place, {}, {}, provenance)
+
+    def keep(
+        self, image: str, tag: str, segmentation: Segmentation, info: Mapping[str, Any], provenance: Provenance
+    ) -> LabelVersion:
+        """Keep a label map that was made here, on the voxels of its image.
+
+        Raises:
+            InputError: it lies on others: the image changed since it was looked at.
+        """
+        entry, place = self.source.entry(image), self._place(image)
+        if segmentation.grid.shape != place.grid.shape:
+            raise InputError(
+                f"expected a label {place.grid.shape} (K, J, I) as its image, got {segmentation.grid.shape}: "
+                "the image changed, look at it again"
+            )
+        values = {name: value for name, value in segmentation.labels.items() if (segmentation.voxels == value).any()}
+        return self._keep(entry.id, check_tag(tag), segmentation.voxels, place, values, info, provenance)
 
     def agreement(self, image: str, tag: str) -> Agreement:
         """Compare the newest labels of an image's annotators.

@@ -96,9 +96,13 @@ class SegmentationParams(_Params):
 
 
 class DetectionParams(SegmentationParams):
-    """Settings of a model that finds objects: how the answer is wanted, and its thresholds."""
+    """Settings of a model that finds objects: how the answer is wanted, and its thresholds.
+
+    With ``decided`` what this person refused before is left out (:mod:`tumorseg.adapters.detections`).
+    """
 
     boxes: Flag = False
+    decided: Flag = False
     score: Number = None
     nms: Number = None
     link: Number = None

@@ -11,7 +11,7 @@ in place of the label map, wherever not the label map alone was asked for (``out
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from tumorseg.errors import InputError
 from tumorseg.models.detection_options import RANGES, DetectionOptions
 
 if TYPE_CHECKING:
-    from tumorseg.types import Segmentation
+    from tumorseg.types import Detections, Segmentation
 
 __all__ = ["DTYPES", "EXTENSIONS", "FORBIDDEN", "MARKUPS", "InferResult", "ResultFormat", "parse_params", "settings"]
 #: Settings that a request may not make.
@@ -39,6 +39,8 @@ class ResultFormat:
         compress: whether an NRRD is compressed; the other formats go by their ending.
         boxes: whether a model that finds objects shall send boxes although the extension is that of a label map.
         thresholds: fields of :class:`DetectionOptions` that the request sets; for models that find objects.
+        decided: whether objects that this person refused shall be missing in the answer; which the server looks up.
+        leave_out: ids of these objects.
     """
 
     extension: str = ".nrrd"
@@ -46,6 +48,8 @@ class ResultFormat:
     compress: bool = True
     boxes: bool = False
     thresholds: Mapping[str, Any] = field(default_factory=dict)
+    decided: bool = False
+    leave_out: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -57,12 +61,16 @@ class InferResult:
         name: a file name with the right ending.
         params: label names, centroids, detections, latencies (s), notes, model and version; JSON-able.
         mask: the label map that the file holds; None where it holds boxes.
+        detections: the objects, in the order of ``params["detections"]``; None of a model that finds none.
+        key: the same for the same weights, content and thresholds; None where that is not known.
     """
 
     data: bytes
     name: str
     params: dict[str, Any]
     mask: Segmentation | None = None
+    detections: Detections | None = None
+    key: Hashable | None = None
 
 
 def parse_params(params: str | Mapping[str, Any] | None) -> ResultFormat:
@@ -76,9 +84,16 @@ def parse_params(params: str | Mapping[str, Any] | None) -> ResultFormat:
     if forbidden:
         raise InputError(f"params may not set {', '.join(forbidden)}: name model and image in the address")
     said = parse(DetectionParams, values)
-    return ResultFormat(said.result_extension, said.result_dtype, said.result_compress, said.boxes, said.thresholds)
+    return ResultFormat(
+        said.result_extension,
+        said.result_dtype,
+        said.result_compress,
+        said.boxes,
+        said.thresholds,
+        said.decided,
+    )
 
 
 def settings(options: DetectionOptions) -> dict[str, Any]:
     """List what a request may set of a model that finds objects, with the values taken where it does not."""
-    return {"boxes": True, **{name: getattr(options, name) for name in RANGES}}
+    return {"boxes": True, "decided": False, **{name: getattr(options, name) for name in RANGES}}

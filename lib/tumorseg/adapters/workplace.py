@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tumorseg.adapters.datastore import StudyDatastore
+from tumorseg.adapters.detections import DetectionDesk
 from tumorseg.adapters.engine import Engine
 from tumorseg.adapters.label_desk import LabelDesk
 from tumorseg.adapters.labels import LabelStore, labels_root
@@ -37,6 +38,7 @@ class Workplace:
         datastore: images and labels in MONAI Label's words.
         desk: what people do together with labels.
         engine: models over the images.
+        detections: what people decided about objects that a model found.
         strategies: what suggests the next image, by name.
         effort: finds out what the labels cost those who make them.
         learning: trainings, scores, and what follows from labels; does nothing until it is started.
@@ -47,6 +49,7 @@ class Workplace:
     datastore: StudyDatastore
     desk: LabelDesk
     engine: Engine
+    detections: DetectionDesk
     strategies: Strategies
     effort: EffortDesk
     learning: LearningDesk
@@ -68,7 +71,8 @@ class Workplace:
         engine = Engine(config, source)
         strategies = Strategies.open(config, source, engine.models)
         learning = LearningDesk(config, source, labels, engine.models, strategies.pool)
-        return cls(config, source, datastore, desk, engine, strategies, effort, learning)
+        detections = DetectionDesk(engine, desk)
+        return cls(config, source, datastore, desk, engine, detections, strategies, effort, learning)
 
     def info(self) -> dict[str, Any]:
         """Answer ``GET /info/``: what the viewers' selectors show."""

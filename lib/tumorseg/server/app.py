@@ -32,6 +32,7 @@ from tumorseg.errors import TumorSegError
 from tumorseg.server import (
     auth,
     datastore,
+    detections,
     errors,
     infer,
     labels,
@@ -100,6 +101,7 @@ def create_app(config: AppConfig, *, exposed: bool = False) -> FastAPI:
     for router in (
         signin.router,
         infer.router,
+        detections.router,
         datastore.router,
         labels.router,
         learning.router,

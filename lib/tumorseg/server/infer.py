@@ -14,7 +14,7 @@ from fastapi import APIRouter, File, Form, Request, UploadFile
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
 
-from tumorseg.access.types import Role
+from tumorseg.access.types import Principal, Role
 from tumorseg.adapters.inference.subject import Subject
 from tumorseg.adapters.params import DetectionParams, SegmentationParams, form_schema, read_object
 from tumorseg.adapters.wire import InferResult, parse_params
@@ -73,7 +73,8 @@ async def infer(
     The answer is the label map (``output=image``), its description (``json``) or both as
     ``multipart/form-data`` (``all``), on the grid of exactly the image that was asked for. Models that find objects
     describe them under ``detections``, and send them as boxes instead of the label map where ``params`` asks for the
-    ``result_extension`` ``.json``, or for ``boxes`` in the answer of both.
+    ``result_extension`` ``.json``, or for ``boxes`` in the answer of both; ``decided`` leaves out what the caller
+    dropped before (``/detections``).
 
     While others wait, callers take turns; where too many wait the answer is 503 with ``Retry-After``. Hanging up gives
     up the work.
@@ -87,6 +88,8 @@ async def infer(
     wanted = parse_params(params)
     if output is Output.image:
         wanted = replace(wanted, boxes=False)
+    if wanted.decided and image and not session_id and file is None:
+        wanted = replace(wanted, leave_out=await run_in_threadpool(_refused, place, model, image, who, params))
     caller = f"{who.name} {request.client.host if request.client else ''}"
     brought = ExitStack()  # what the request brought stays until its work is over or given up
     opening = partial(_open, brought, place, sessions, image, session_id, file)
@@ -97,6 +100,7 @@ async def infer(
             await run_in_threadpool(brought.close)
     if image and not session_id and file is None:
         name = holder(who, read_object(params, "params"))
+        place.detections.remember(result)
         if output is Output.json:
             place.effort.looked(image, name)
         else:
@@ -118,6 +122,12 @@ def _open(
     if file is not None:
         return Subject.of_file(brought.enter_context(received(file, place.config.max_upload_mb)))
     return place.engine.of_source(image)
+
+
+def _refused(place: Workplace, model: str, image: str, who: Principal, params: str) -> frozenset[str]:
+    """Return the objects that the caller dropped; in a thread."""
+    name = holder(who, read_object(params, "params"))
+    return place.detections.refused(model, place.source.entry(image).id, name)
 
 
 def _respond(result: InferResult, output: Output) -> Response:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tumorseg.adapters.wire import DTYPES, MARKUPS, InferResult, ResultFormat
 from tumorseg.errors import InputError
+from tumorseg.interactive.instances import instance_id
 from tumorseg.models.base import DetectionModel
 from tumorseg.models.findings import as_json, as_markups
 
@@ -52,6 +53,8 @@ class Answer:
             wanted: the form.
             steps: seconds by step so far.
         """
+        if self._leaves_out(wanted.leave_out):
+            return self._without(wanted.leave_out).encoded(wanted, steps)
         begin = time.perf_counter()
         data, extension = self._file(wanted)
         taken = {**steps, "write": time.perf_counter() - begin}
@@ -60,7 +63,25 @@ class Answer:
         latencies = {step: round(seconds, 4) for step, seconds in taken.items()}
         name = f"{_UNSAFE.sub('_', self.title)}{extension}"
         mask = None if self._sends_boxes(wanted) else replace(self.prediction.segmentation, probability=None)
-        return InferResult(data, name, {**self._params, "latencies": latencies}, mask)
+        return InferResult(data, name, {**self._params, "latencies": latencies}, mask, self.prediction.detections)
+
+    @cached_property
+    def _ids(self) -> tuple[str, ...]:
+        """By what each object is known when somebody decides about it."""
+        found, model, version = self.prediction.detections, self.prediction.model, self.prediction.version
+        return () if found is None else tuple(instance_id(one, model, version) for one in found.instances)
+
+    def _leaves_out(self, ids: frozenset[str]) -> bool:
+        return bool(ids) and not ids.isdisjoint(self._ids)
+
+    def _without(self, ids: frozenset[str]) -> Answer:
+        """Return the answer without some objects, in the label map too."""
+        found = self.prediction.detections
+        assert found is not None
+        kept = [n for n, name in enumerate(self._ids) if name not in ids]
+        left = replace(found, instances=tuple(found.instances[n] for n in kept))
+        prediction = replace(self.prediction, detections=left, segmentation=left.label_map())
+        return replace(self, prediction=prediction, lesions=tuple(self.lesions[n] for n in kept))
 
     def _file(self, wanted: ResultFormat) -> tuple[bytes, str]:
         """Return the content of a file, and the file's ending."""
@@ -87,7 +108,8 @@ class Answer:
         if prediction.stages:
             said["stages"] = [asdict(stage) for stage in prediction.stages]
         if self.options is not None:
-            said["detections"] = [as_json(lesion) for lesion in self.lesions]
+            pairs = zip(self.lesions, self._ids, strict=True)
+            said["detections"] = [{**as_json(lesion), "instance": name} for lesion, name in pairs]
             said["detection_options"] = asdict(self.options)
         return said
 

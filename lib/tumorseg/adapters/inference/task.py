@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tumorseg.adapters.inference.answer import Answer
@@ -98,7 +99,8 @@ class ModelTask:
     def answer(self, wanted: ResultFormat) -> InferResult:
         """Encode it."""
         assert self._answer is not None
-        return self._answer.encoded(wanted, {"queued": self.queued_s, **self._steps})
+        answer = self._answer.encoded(wanted, {"queued": self.queued_s, **self._steps})
+        return answer if wanted.leave_out else replace(answer, key=self.key)
 
     def _thresholds(self) -> dict[str, Any]:
         return {} if self._options is None else {"options": self._options}
