@@ -37,7 +37,9 @@ CLASSIFIERS: dict[str, str] = {
 }
 
 #: name -> "module:factory"; a factory takes (weights: Path | None, device: str) and returns an Interactive.
-INTERACTIVE: dict[str, str] = {}
+INTERACTIVE: dict[str, str] = {
+    "clicks": "tumorseg.interactive.clicks.model:build",
+}
 
 #: name -> "module:factory"; a factory takes (root: Path, patients: Sequence[str] | None) and returns a sequence of
 #: cases with ``patients``, or raises InputError when the folder is of another kind. They are tried in this order.

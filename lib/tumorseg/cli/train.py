@@ -10,6 +10,7 @@ import typer
 
 from tumorseg.cli.console import note, print_json, progress
 from tumorseg.cli.options import Device, Json
+from tumorseg.cli.train_clicks import train_the_clicks
 from tumorseg.cli.train_pictures import DetectorChoice, refuse, train_pictures
 
 #: What a run's history calls the figure beside the loss, and how it is shown.
@@ -92,13 +93,26 @@ def train(
 
         tumorseg train resunet --data my_patients --split random --epochs 50 --out runs/ours
 
+        tumorseg train clicks --data kaggle_3m --threads 1
+
         tumorseg train maskrcnn_breast --data BUSI --split busi --init-weights runs/lgg/maskrcnn_brain.safetensors
     """
+    from tumorseg.interactive.clicks.model import NAME as CLICKS
     from tumorseg.models.detector import DetectorSpec
     from tumorseg.training.run import TrainOptions, trainable
     from tumorseg.training.run import train as run
 
     folder = out or Path("runs") / model
+    if model == CLICKS:
+        from tumorseg.training.clicks.run import ClickOptions
+
+        refuse(
+            steps=steps, minutes=minutes, batch=batch, preprocess=preprocess, backbone=backbone, also=also, blend=blend
+        )
+        refuse(**{"init-weights": init})
+        wanted = ClickOptions(split or "lgg", epochs, learning_rate, seed, threads, device, resume)
+        train_the_clicks(data, folder, wanted, as_json)
+        return
     spec = trainable(model)
     if isinstance(spec, DetectorSpec):
         refuse(epochs=epochs, minutes=minutes, preprocess=preprocess)

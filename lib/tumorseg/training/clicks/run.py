@@ -12,7 +12,9 @@ import torch
 from safetensors.torch import load_file
 
 from tumorseg.errors import InputError
+from tumorseg.interactive.clicks.model import NAME, TRUNK_KEY
 from tumorseg.io.kaggle_3m import Kaggle3m
+from tumorseg.models.engines.torch_engine import pick_device
 from tumorseg.models.metadata import identify
 from tumorseg.models.preparation import preprocess
 from tumorseg.models.resunet25d import SPEC as TRUNK_SPEC
@@ -24,9 +26,6 @@ from tumorseg.training.clicks.config import ClickConfig
 from tumorseg.training.clicks.engine import ClickTrainer, Report
 from tumorseg.training.data import load_volumes
 from tumorseg.training.run import choose_split
-
-#: Weights of a head say which trunk it was trained on, and serve with no other.
-TRUNK_KEY = "trunk"
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class ClickOptions:
     learning_rate: float | None = None
     seed: int = 0
     threads: int | None = None
-    device: str = "cpu"
+    device: str = "auto"
     resume: bool = True
 
 
@@ -55,17 +54,17 @@ def train_clicks(data: Path, out: Path, options: ClickOptions, report: Report | 
         torch.set_num_threads(options.threads)
     split = choose_split(Kaggle3m(data), options.split, options.seed)
     out.mkdir(parents=True, exist_ok=True)
-    (out / "config.json").write_text(json.dumps({"model": "clicks", **config.as_dict()}, indent=1) + "\n")
+    (out / "config.json").write_text(json.dumps({"model": NAME, **config.as_dict()}, indent=1) + "\n")
     (out / "split.json").write_text(json.dumps(dataclasses.asdict(split), indent=1) + "\n")
     trunk, version = load_trunk()
     torch.manual_seed(config.seed)
-    trainer = ClickTrainer(trunk, ClickHead(), config, out, device=options.device)
+    trainer = ClickTrainer(trunk, ClickHead(), config, out, device=str(pick_device(options.device)))
     if options.resume and (out / "state.pt").exists():
         trainer.resume(out / "state.pt")
     volumes = load_volumes(Kaggle3m(data, split.train), partial(preprocess, contrast="none"))
     trainer.fit([volume for volume in volumes if volume.mask.any()], report)
-    target = out / "clicks.safetensors"
-    about = {"model": "clicks", TRUNK_KEY: version, CONTRAST_KEY: "none", "minutes": f"{trainer.seconds / 60:.1f}"}
+    target = out / f"{NAME}.safetensors"
+    about = {"model": NAME, TRUNK_KEY: version, CONTRAST_KEY: "none", "minutes": f"{trainer.seconds / 60:.1f}"}
     save_weights(load_file(out / "best.safetensors"), target, half=True, metadata=about)
     return target
 
