@@ -32,11 +32,6 @@ def publish(
 
         tumorseg publish resunet25d --run runs/resunet25d --data kaggle_3m
     """
-    from tumorseg.evaluation.publish import publish as put
-    from tumorseg.models.detector import DetectorSpec
-    from tumorseg.training.run import trainable
-
-    spec = trainable(model)
     with progress(f"measuring {model}:") as step:
         done = 0
 
@@ -45,14 +40,7 @@ def publish(
             done += 1
             step(done, done + 1, patient)
 
-        if isinstance(spec, DetectorSpec):
-            from tumorseg.evaluation.detection.publish import publish_detector
-
-            card = publish_detector(spec, run, data, device=device, force=force, progress=count)
-            weights = spec.weights
-        else:
-            result = put(model, run, data, device=device, force=force, progress=count)
-            card, weights = result.card, result.weights
+        card, weights = _put(model, run, data, device=device, force=force, progress=count)
     if as_json:
         print_json({"model": model, "weights": str(weights), "measured": card["measured"]})
         return
@@ -61,9 +49,34 @@ def publish(
     typer.echo(f"{weights} written, with its card beside it")
 
 
+def _put(model: str, run: Path, data: Path, **options: Any) -> tuple[Mapping[str, Any], Path]:
+    """Publish a model of any kind; return its card, and where its weights are."""
+    from tumorseg.interactive.clicks.model import NAME as CLICKS
+    from tumorseg.models.detector import DetectorSpec
+    from tumorseg.models.slicewise import WEIGHTS
+    from tumorseg.training.run import trainable
+
+    if model == CLICKS:
+        from tumorseg.evaluation.interactive.publish import publish_clicks
+
+        return publish_clicks(run, data, **options), WEIGHTS / f"{CLICKS}.safetensors"
+    spec = trainable(model)
+    if isinstance(spec, DetectorSpec):
+        from tumorseg.evaluation.detection.publish import publish_detector
+
+        return publish_detector(spec, run, data, **options), spec.weights
+    from tumorseg.evaluation.publish import publish as put
+
+    result = put(model, run, data, **options)
+    return result.card, result.weights
+
+
 def _headline(figures: Mapping[str, Any]) -> str:
     if "map50" in figures:
         return f"mAP@0.5 {figures['map50']:.3f}, mean Dice {figures['dice_mean']:.3f} on {figures['images']} pictures"
+    if "dice_after" in figures:
+        after = ", ".join(f"{figures['dice_after'][n]:.3f} after {n}" for n in ("0", "1", "3", "5", "10"))
+        return f"mean Dice {after} clicks on {figures['patients']} patients"
     if "auc" in figures:
         return f"AUC {figures['auc']:.3f} on {figures['slices']} slices of {figures['patients']} patients"
     return f"mean Dice {figures['dice_mean']:.3f} on {figures['patients']} patients"
