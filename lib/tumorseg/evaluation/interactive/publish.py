@@ -1,4 +1,4 @@
-"""From a finished training of the click head to weights that are served: clicked, better than what ships, and a card."""
+"""From a finished training of the click head to served weights: clicked, better than what ships, and a card."""
 
 from __future__ import annotations
 
@@ -127,8 +127,8 @@ def _page(card: Mapping[str, Any]) -> str:
         "",
         *(f"    {command}" for command in card["commands"]),
         "",
-        f"{training['epochs']} epochs of {training['batches']} batches with {training['rounds']} simulated clicks each, "
-        f"{training['minutes']:.0f} minutes.",
+        f"{training['epochs']} epochs of {training['batches']} batches with {training['rounds']} simulated clicks "
+        f"each, {training['minutes']:.0f} minutes.",
         "",
         "## Limits",
         "",
