@@ -59,6 +59,7 @@ def config_for(studies: Path | str, scratch: Path, **conf: Any) -> AppConfig:
     """Configure a server of ``studies`` with the stand-in model that marks the phantom's tumour."""
     given = {"models": "threshold", "extra_models": EXTRA_MODELS, "cache": scratch / "cache", "prewarm": "no", **conf}
     given.setdefault("state", scratch / "state")
+    given.setdefault("interactive", "none")  # most tests click nowhere, and no network need be loaded for them
     given.setdefault("allowed_hosts", "testserver")  # what Starlette's client calls the server
     return AppConfig.parse(studies, given, environ={})
 
@@ -112,6 +113,7 @@ def launched(studies: Path, scratch: Path, **conf: Any) -> Iterator[tuple[str, s
     """Do the same and give the process too."""
     given = {"models": "threshold", "extra_models": EXTRA_MODELS, "cache": str(scratch / "cache"), **conf}
     given.setdefault("state", str(scratch / "state"))
+    given.setdefault("interactive", "none")
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),

@@ -9,7 +9,7 @@ import pytest
 
 from tumorseg.config import AppConfig
 from tumorseg.errors import InputError, NotFoundError
-from tumorseg.registry import DEFAULT_MODEL, MODELS
+from tumorseg.registry import DEFAULT_MODEL, INTERACTIVE, MODELS
 
 
 def test_defaults_listen_on_this_computer_only(tmp_path: Path) -> None:
@@ -73,6 +73,9 @@ def test_an_address_is_remote() -> None:
         ({"label_classes": "tumor=1,cyst=1"}, "value of its own"),
         ({"label_classes": "background=0"}, "1..65535"),
         ({"lease_minutes": "0"}, "lease_minutes"),
+        ({"interactive_cache_mb": "-1"}, "interactive_cache_mb"),
+        ({"interactive_minutes": "0"}, "interactive_minutes"),
+        ({"extra_interactive": "resunet=x.y:build"}, "a model and an interactive model"),
         ({"train_after": "-1"}, "train_after"),
         ({"train_nice": "20"}, "train_nice"),
         ({"train_minutes": "inf"}, "train_minutes"),
@@ -89,6 +92,15 @@ def test_the_classes_of_labels_with_and_without_values(tmp_path: Path) -> None:
     config = AppConfig.parse(tmp_path, {"label_classes": "tumor=1, oedema"}, {})
     assert dict(config.label_classes) == {"tumor": 1, "oedema": None}
     assert not AppConfig.parse(tmp_path, {}, {}).label_classes
+
+
+def test_which_interactive_models_are_served(tmp_path: Path) -> None:
+    own = {"extra_interactive": "mine=package.module:build"}
+    assert set(AppConfig.parse(tmp_path, own, {}).interactive) == {*INTERACTIVE, "mine"}
+    assert AppConfig.parse(tmp_path, {**own, "interactive": "mine"}, {}).interactive == ("mine",)
+    assert AppConfig.parse(tmp_path, {**own, "interactive": "none"}, {}).interactive == ()
+    with pytest.raises(NotFoundError, match=r"unknown interactive model clickz; known: .*mine"):
+        AppConfig.parse(tmp_path, {**own, "interactive": "clickz"}, {})
 
 
 def test_unknown_models_and_missing_studies(tmp_path: Path) -> None:

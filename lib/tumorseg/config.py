@@ -17,7 +17,7 @@ from typing import Any
 
 from tumorseg.errors import InputError, NotFoundError
 from tumorseg.folders import cache_folder, data_folder
-from tumorseg.registry import DEFAULT_MODEL, MODELS
+from tumorseg.registry import DEFAULT_MODEL, INTERACTIVE, MODELS
 from tumorseg.settings import PARSERS
 
 ENVIRONMENT_PREFIX = "TUMORSEG_"
@@ -31,6 +31,8 @@ OIDC_ROLES = {
     "monailabel-reviewer": "reviewer",
     "monailabel-admin": "admin",
 }
+#: Instead of names: none.
+NO_MODEL = "none"
 #: The address that OHIF's MONAI Label panel has built in.
 DEFAULT_PORT = 8000
 # What `python -m monailabel.main` itself adds to the conf of an app; of no meaning to us.
@@ -72,6 +74,12 @@ class AppConfig:
         max_sessions: images of sessions kept at the same time.
         max_sessions_mb: what they may take on the disk together, in MB.
         extra_models: further models, name -> ``module:factory``, for sites that bring their own.
+        interactive: interactive models that viewers may choose from, by registry name; empty: every registered one that
+            can be built here, ``none``: none.
+        extra_interactive: further interactive models, name -> ``module:factory``, for sites that bring their own.
+        interactive_cache_mb: memory of what interactive models know of the images that people work on, and of the masks
+            they are making, in MB.
+        interactive_minutes: how long a mask in the making is remembered when nobody adds to it.
         auth: whether people sign in: ``required``, ``off`` (only while nobody but this computer can reach the server),
             or ``auto``: as soon as there is a user, OpenID Connect is configured, or others can reach it.
         signin_hours: how long a sign-in lasts.
@@ -124,6 +132,10 @@ class AppConfig:
     max_sessions: int = 64
     max_sessions_mb: int = 16384
     extra_models: Mapping[str, str] = field(default_factory=dict)
+    interactive: tuple[str, ...] = ()
+    extra_interactive: Mapping[str, str] = field(default_factory=dict)
+    interactive_cache_mb: int = 1024
+    interactive_minutes: float = 30.0
     auth: str = "auto"
     signin_hours: int = 12
     tls_cert: Path | None = None
@@ -179,6 +191,7 @@ class AppConfig:
             raise InputError(f"expected {expected}, got {self.log_format!r} and {self.log_level!r}")
         self._check_training()
         self._check_access()
+        self._check_interactive()
         served = self.models or tuple(self.known_models)
         object.__setattr__(self, "models", tuple(dict.fromkeys((self.default_model, *served))))
 
@@ -193,6 +206,23 @@ class AppConfig:
                 "expected positive train_minutes, a train_gpu_fraction in (0, 1] and a train_margin of 0 or more, got "
                 f"{self.train_minutes}, {self.train_gpu_fraction} and {self.train_margin}"
             )
+
+    def _check_interactive(self) -> None:
+        """Fill in which interactive models are served, and refuse what cannot be."""
+        if self.interactive_cache_mb < 0 or not 0 < self.interactive_minutes < math.inf:
+            raise InputError(
+                "expected interactive_cache_mb of 0 or more and positive interactive_minutes, got "
+                f"{self.interactive_cache_mb} and {self.interactive_minutes}"
+            )
+        served = () if self.interactive == (NO_MODEL,) else self.interactive or tuple(self.known_interactive)
+        unknown = [name for name in served if name not in self.known_interactive]
+        if unknown:
+            known = ", ".join(sorted(self.known_interactive)) or "none"
+            raise NotFoundError(f"unknown interactive model {', '.join(unknown)}; known: {known}")
+        both = sorted(set(served) & set(self.known_models))
+        if both:
+            raise InputError(f"{', '.join(both)} names a model and an interactive model: give one another name")
+        object.__setattr__(self, "interactive", tuple(dict.fromkeys(served)))
 
     def _check_access(self) -> None:
         """Refuse settings of who may come in that contradict each other."""
@@ -211,6 +241,11 @@ class AppConfig:
     def known_models(self) -> dict[str, str]:
         """Every model that may be served: the registry's and the site's own, name -> ``module:factory``."""
         return {**MODELS, **self.extra_models}
+
+    @property
+    def known_interactive(self) -> dict[str, str]:
+        """Every interactive model that may be served: the registry's and the site's own."""
+        return {**INTERACTIVE, **self.extra_interactive}
 
     @property
     def is_remote(self) -> bool:

@@ -84,7 +84,7 @@ class Engine:
             InputError: the image cannot be used by this model, or it cannot give the answer that is wanted.
             UnavailableError: too many requests wait, or the server is stopping.
         """
-        task = await self._through_the_door(lambda: self._task(model, opening(), wanted))
+        task = await self.through_the_door(lambda: self._task(model, opening(), wanted))
         result: InferResult = await asyncio.wrap_future(self.queue.submit(task, wanted, caller))
         return result
 
@@ -149,8 +149,12 @@ class Engine:
         result: InferResult = self.queue.submit(self._task(model, subject, wanted), wanted, caller).result()
         return result
 
-    async def _through_the_door(self, look: Callable[[], T]) -> T:
-        """Do in a thread what may wait for a disk."""
+    async def through_the_door(self, look: Callable[[], T]) -> T:
+        """Do in a thread what may wait for a disk.
+
+        Raises:
+            UnavailableError: too many requests are being looked at, or the server is stopping.
+        """
         if self.queue.closing:
             raise stopping()
         if not self._at_the_door.acquire(blocking=False):

@@ -73,14 +73,18 @@ class InferResult:
     key: Hashable | None = None
 
 
-def parse_params(params: str | Mapping[str, Any] | None) -> ResultFormat:
+def parse_params(params: str | Mapping[str, Any] | None, *, label_allowed: bool = False) -> ResultFormat:
     """Read the result settings of ``params``; what a viewer sends beyond them is dropped.
+
+    Args:
+        params: JSON, as text or read already.
+        label_allowed: whether ``label`` may be said: to interactive models it names the segment.
 
     Raises:
         InputError: not a JSON object, a setting that a request may not make, or a value that is not offered.
     """
     values = read_object(params, "params")
-    forbidden = sorted(FORBIDDEN & set(values))
+    forbidden = sorted((FORBIDDEN & set(values)) - ({"label"} if label_allowed else set()))
     if forbidden:
         raise InputError(f"params may not set {', '.join(forbidden)}: name model and image in the address")
     said = parse(DetectionParams, values)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tumorseg.adapters.datastore import StudyDatastore
 from tumorseg.adapters.detections import DetectionDesk
 from tumorseg.adapters.engine import Engine
+from tumorseg.adapters.interactive.desk import InteractiveDesk
 from tumorseg.adapters.label_desk import LabelDesk
 from tumorseg.adapters.labels import LabelStore, labels_root
 from tumorseg.adapters.learning.desk import LearningDesk
@@ -39,6 +40,7 @@ class Workplace:
         desk: what people do together with labels.
         engine: models over the images.
         detections: what people decided about objects that a model found.
+        interactive: models that answer clicks, and the masks in the making.
         strategies: what suggests the next image, by name.
         effort: finds out what the labels cost those who make them.
         learning: trainings, scores, and what follows from labels; does nothing until it is started.
@@ -50,6 +52,7 @@ class Workplace:
     desk: LabelDesk
     engine: Engine
     detections: DetectionDesk
+    interactive: InteractiveDesk
     strategies: Strategies
     effort: EffortDesk
     learning: LearningDesk
@@ -69,16 +72,18 @@ class Workplace:
         proposals = Proposals(config.state / PROPOSALS, str(labels.root))
         effort = EffortDesk(labels.history, datastore.places, desk.leases, proposals)
         engine = Engine(config, source)
+        interactive = InteractiveDesk(config, engine, labels.history)
         strategies = Strategies.open(config, source, engine.models)
         learning = LearningDesk(config, source, labels, engine.models, strategies.pool)
         detections = DetectionDesk(engine, desk)
-        return cls(config, source, datastore, desk, engine, detections, strategies, effort, learning)
+        return cls(config, source, datastore, desk, engine, detections, interactive, strategies, effort, learning)
 
     def info(self) -> dict[str, Any]:
         """Answer ``GET /info/``: what the viewers' selectors show."""
         from tumorseg import __version__
 
-        models, trainers = self.engine.models.describe(), self.learning.trainers()
+        models = {**self.engine.models.describe(), **self.interactive.models.describe()}
+        trainers = self.learning.trainers()
         # What is to be learned has a name before there is a model that answers it.
         labels = sorted({label for said in (*models.values(), *trainers.values()) for label in said["labels"]})
         return {
@@ -106,6 +111,7 @@ class Workplace:
     def close(self) -> None:
         """Give back what is open, inferences that still run first."""
         self.engine.close()
+        self.interactive.close()
         self.learning.close()
         self.strategies.close()
         self.effort.close()

@@ -31,6 +31,25 @@ def serve(
             "--model", "-m", metavar="NAME", help="Offer only these models (repeat); the first is the default."
         ),
     ] = None,
+    interactive: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--interactive",
+            metavar="NAME",
+            help="Offer only these models for clicks and scribbles (repeat); none offers no such model.",
+            show_default="all",
+        ),
+    ] = None,
+    interactive_cache_mb: Annotated[
+        int | None,
+        typer.Option(metavar="MB", min=0, help="Memory of the images that people click on.", show_default="1024"),
+    ] = None,
+    interactive_minutes: Annotated[
+        float | None,
+        typer.Option(
+            metavar="MINUTES", help="How long clicks are remembered when nobody adds to them.", show_default="30"
+        ),
+    ] = None,
     device: Device = "auto",
     labels: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where labels from viewers are kept.", show_default=False)
@@ -118,6 +137,9 @@ def serve(
         "port": port,
         "device": device,
         "models": model,
+        "interactive": interactive,
+        "interactive_cache_mb": interactive_cache_mb,
+        "interactive_minutes": interactive_minutes,
         "labels": labels,
         "cache": cache,
         "state": state,

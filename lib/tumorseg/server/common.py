@@ -30,10 +30,11 @@ Place = Annotated[Workplace, Depends(_workplace)]
 
 
 @contextmanager
-def received(upload: UploadFile, limit_mb: int) -> Iterator[Path]:
+def received(upload: UploadFile, limit_mb: int, stem: str = "upload") -> Iterator[Path]:
     """Give an uploaded image as a file for as long as the block runs, having looked at what it would unpack to.
 
-    Of the name that the client sent only a known ending is used.
+    Of the name that the client sent only a known ending is used, behind ``stem``: a request that brings two files has
+    both in one folder.
 
     Raises:
         InputError: an ending that is none of an image, no content, more than the limit, or something that no reader
@@ -43,7 +44,7 @@ def received(upload: UploadFile, limit_mb: int) -> Iterator[Path]:
     if suffix not in (*IMAGE_SUFFIXES, ".seg.nrrd", ".dcm"):
         raise InputError(f"expected a file ending in {', '.join(IMAGE_SUFFIXES)}, got {suffix or 'none'!r}")
     kept = kept_file(upload, limit_mb)
-    path = kept.path.with_name(f"upload{suffix}")
+    path = kept.path.with_name(f"{stem}{suffix}")
     os.replace(kept.path, path)
     check_file(path, kept.decoded)
     yield path

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Coroutine
 from contextlib import ExitStack
 from dataclasses import replace
 from enum import StrEnum
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Form, Request, UploadFile
 from fastapi.concurrency import run_in_threadpool
@@ -20,6 +21,7 @@ from tumorseg.adapters.params import DetectionParams, SegmentationParams, form_s
 from tumorseg.adapters.wire import InferResult, parse_params
 from tumorseg.adapters.workplace import Workplace
 from tumorseg.errors import InputError
+from tumorseg.server import clicks
 from tumorseg.server.common import Place, received
 from tumorseg.server.datastore import holder
 from tumorseg.server.forms import UploadRoute
@@ -76,28 +78,43 @@ async def infer(
     ``result_extension`` ``.json``, or for ``boxes`` in the answer of both; ``decided`` leaves out what the caller
     dropped before (``/detections``).
 
+    To an interactive model ``params`` say what was clicked, in the dialects of MONAI Label's clients, and ``label`` is
+    the label map with strokes (docs/interactive.md); every other model refuses both.
+
     While others wait, callers take turns; where too many wait the answer is 503 with ``Retry-After``. Hanging up gives
     up the work.
     """
-    if label is not None:
-        raise InputError("no served model takes a label as input: leave the part 'label' out")
     if output is Output.dicom_seg:
         raise InputError("DICOM SEG is not offered by this server: ask for output=image, json or all")
     if not (image or session_id or file):
         raise InputError("expected an image id, a session_id or a file: nothing was named")
+    brought = ExitStack()  # what the request brought stays until its work is over or given up
+    opening = partial(_open, brought, place, sessions, image, session_id, file)
+    own = bool(session_id) or file is not None
+    if model in place.interactive.models:
+        asked = clicks.infer(
+            request,
+            place,
+            who,
+            model,
+            opening,
+            brought,
+            image="" if own else image,
+            keep=file is None,
+            params=params,
+            label=label,
+        )
+        return _respond(await _done(asked, brought if own else None), output)
+    if label is not None:
+        raise InputError(f"{model!r:.60} takes no label as input: leave the part 'label' out, or ask a scribbles model")
     wanted = parse_params(params)
     if output is Output.image:
         wanted = replace(wanted, boxes=False)
     if wanted.decided and image and not session_id and file is None:
         wanted = replace(wanted, leave_out=await run_in_threadpool(_refused, place, model, image, who, params))
     caller = f"{who.name} {request.client.host if request.client else ''}"
-    brought = ExitStack()  # what the request brought stays until its work is over or given up
-    opening = partial(_open, brought, place, sessions, image, session_id, file)
-    try:
-        result = await unless_gone(request, place.engine.infer_async(model, opening, wanted, caller))
-    finally:
-        if session_id or file is not None:
-            await run_in_threadpool(brought.close)
+    work = place.engine.infer_async(model, opening, wanted, caller)
+    result = await _done(unless_gone(request, work), brought if own else None)
     if image and not session_id and file is None:
         name = holder(who, read_object(params, "params"))
         place.detections.remember(result)
@@ -106,6 +123,15 @@ async def infer(
         else:
             place.effort.proposed(image, name, result)
     return _respond(result, output)
+
+
+async def _done(work: Coroutine[Any, Any, InferResult], brought: ExitStack | None) -> InferResult:
+    """Do the work, and then let go what the request brought."""
+    try:
+        return await work
+    finally:
+        if brought is not None:
+            await run_in_threadpool(brought.close)
 
 
 def _open(

@@ -23,18 +23,18 @@ class Subject:
     Attributes:
         title: names the answer's file.
         fingerprint: the same for the same content shown on the same grid; None is like no other.
-        read: channels -> the image, and the grid that the answer shall lie on.
+        read: channels -> the image, and the grid that the answer shall lie on; None reads what is shown alone.
     """
 
     title: str
     fingerprint: Hashable | None
-    read: Callable[[tuple[str, ...]], tuple[StudyImage, Grid]]
+    read: Callable[[tuple[str, ...] | None], tuple[StudyImage, Grid]]
 
     @classmethod
     def of_file(cls, path: Path) -> Subject:
         """Take a file or a folder that is not of the studies; a file is known by its content, whoever sent it."""
 
-        def read(channels: tuple[str, ...]) -> tuple[StudyImage, Grid]:
+        def read(channels: tuple[str, ...] | None) -> tuple[StudyImage, Grid]:
             from tumorseg.io import read_study
 
             image = read_study(path, channels=channels)

@@ -1,0 +1,257 @@
+"""Answers clicks: from a viewer's request, or one prompt after the other of a session, to a mask.
+
+What is done where, and in which order: :mod:`tumorseg.adapters.interactive.turns`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tumorseg.adapters.interactive import starts
+from tumorseg.adapters.interactive.answers import Made, encoded, require_label_map
+from tumorseg.adapters.interactive.dialects import Asked, parse
+from tumorseg.adapters.interactive.layers import Drawn, read_layers
+from tumorseg.adapters.interactive.looks import Look, Looks
+from tumorseg.adapters.interactive.models import InteractiveModels
+from tumorseg.adapters.interactive.sessions import Entries, Entry
+from tumorseg.adapters.interactive.turns import Turns
+from tumorseg.errors import InputError
+from tumorseg.interactive.base import require_kind
+from tumorseg.interactive.log import mask_sha256
+from tumorseg.interactive.packed import pack
+from tumorseg.interactive.prompts import Box, Prompt, check
+from tumorseg.interactive.session import PromptSession
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from tumorseg.adapters.engine import Engine
+    from tumorseg.adapters.inference.subject import Subject
+    from tumorseg.adapters.wire import InferResult, ResultFormat
+    from tumorseg.config import AppConfig
+    from tumorseg.interactive.base import Interactive
+    from tumorseg.labels.history import LabelHistory
+
+    Mask = NDArray[np.bool_]
+
+_MEGABYTE, _MINUTE = 1 << 20, 60.0
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What a request is about, once its files were looked at.
+
+    Attributes:
+        subject: the image.
+        image: its id; "" of one that is not of the studies.
+        keep: whether the mask is kept for the next request.
+        label: the label map that came along.
+    """
+
+    subject: Subject
+    image: str = ""
+    keep: bool = True
+    label: Path | None = None
+
+
+@dataclass(frozen=True)
+class Who:
+    """Who asks.
+
+    Attributes:
+        owner: whose the mask is.
+        caller: who takes turns with others.
+    """
+
+    owner: str
+    caller: str
+
+
+class InteractiveDesk:
+    """The interactive models over the images of a server.
+
+    Args:
+        config: which models, how much memory, how long a mask is kept.
+        engine: the images, and the queue before the devices.
+        history: of the labels, to begin with one.
+
+    Attributes:
+        models: by name.
+        entries: the masks in the making.
+    """
+
+    def __init__(self, config: AppConfig, engine: Engine, history: LabelHistory) -> None:
+        self.models = InteractiveModels(config)
+        self._engine, self._history = engine, history
+        self.turns = Turns(engine.queue, config.device)
+        limit = config.interactive_cache_mb * _MEGABYTE
+        self.looks = Looks(self.turns, config.device, limit)
+        self.entries = Entries(self.looks.kept, limit, config.interactive_minutes * _MINUTE)
+
+    async def infer(
+        self, name: str, opening: Callable[[], Opened], values: Mapping[str, Any], wanted: ResultFormat, who: Who
+    ) -> InferResult:
+        """Answer a viewer that sends all of its points with every request.
+
+        Args:
+            name: of the model.
+            opening: says what to look at; called in a thread, may wait for a disk.
+            values: what the viewer said (:mod:`tumorseg.adapters.interactive.dialects`).
+            wanted: form of the answer.
+            who: who asks.
+
+        Raises:
+            NotFoundError: the model is not served, there is no such image, or no label to begin with.
+            InputError: a prompt that cannot be, or that the model does not take.
+            UnavailableError: too many wait, or the server is stopping.
+        """
+        require_label_map(wanted)
+        steps: dict[str, float] = {}
+        model, opened = await self._engine.through_the_door(lambda: (self.models.get(name), opening()))
+        asked = parse(values, tuple(model.labels))
+        look = await self.looks.of(model, opened.subject, who.caller, steps)
+        drawn = await self._drawn(opened, asked, look)
+        wishes = {label: self._prompts(model, look, own, drawn) for label, own in asked.segments.items()}
+        made = []
+        for label, prompts in wishes.items():
+            made.append(await self._segment(model, opened, look, asked, label, prompts, drawn, who, steps))
+        self.entries.sweep()
+        write = partial(encoded, opened.subject.title, look, made, model.labels, wanted, steps)
+        return await self.turns.aside(write)
+
+    async def follow(
+        self, entry: Entry, model: Interactive, prompts: Sequence[Prompt], caller: str, steps: dict[str, float]
+    ) -> Mask:
+        """Bring a mask to exactly these prompts, each new one a turn of its own; the entry's lock is held."""
+        session = entry.session
+        known = {pack(prompt) for prompt in session.prompts}
+        old = [prompt for prompt in prompts if pack(prompt) in known]
+        new = [prompt for prompt in prompts if pack(prompt) not in known]
+        if not new and len(old) == len(known):
+            return session.mask
+        for end in range(1, len(new) + 1) if new else (0,):
+            await self.turns.click(model, partial(session.follow, [*old, *new[:end]]), caller, steps)
+        return session.mask
+
+    def nbytes(self) -> int:
+        """Return the bytes of masks and looks that are kept."""
+        return self.entries.nbytes()
+
+    def close(self) -> None:
+        """Give up what waits."""
+        self.turns.close()
+
+    async def _drawn(self, opened: Opened, asked: Asked, look: Look) -> Drawn:
+        if opened.label is None:
+            return Drawn(None, None)
+        if len(asked.segments) > 1:
+            raise InputError("expected strokes for one segment, got points for several: send one dialect")
+        (segment,) = asked.segments
+        return await self.turns.aside(partial(read_layers, opened.label, asked.layers, segment, look.place))
+
+    @staticmethod
+    def _prompts(model: Interactive, look: Look, clicked: Sequence[Prompt], drawn: Drawn) -> tuple[Prompt, ...]:
+        """Return what is to be answered, checked: nothing changes where a single one cannot be."""
+        shape = look.encoded.shape
+        prompts = tuple(_clipped(prompt, shape) if isinstance(prompt, Box) else prompt for prompt in clicked)
+        if drawn.scribble is not None:
+            prompts = (*prompts, drawn.scribble)
+        for prompt in prompts:
+            require_kind(model, prompt)
+        check(prompts, shape)
+        return prompts
+
+    async def _segment(
+        self,
+        model: Interactive,
+        opened: Opened,
+        look: Look,
+        asked: Asked,
+        label: str,
+        prompts: tuple[Prompt, ...],
+        drawn: Drawn,
+        who: Who,
+        steps: dict[str, float],
+    ) -> Made:
+        """Answer the prompts of one segment."""
+        key = (who.owner, opened.image, look.key, label, asked.start, asked.tag) if opened.keep and look.key else None
+        entry = self._found(key, asked, prompts, drawn)
+        if entry is None:
+            start = await self._start(model, opened, look, asked, label, drawn)
+            entry = self._found(key, asked, prompts, drawn)  # another request of theirs may have been faster
+            entry = entry or self._begun(key, self.entry(who.owner, opened.image, label, look, model, start))
+        async with entry.lock:
+            mask = await self.follow(entry, model, prompts, who.caller, steps)
+            return Made(label, mask, entry.session.log())
+
+    def _found(self, key: Hashable | None, asked: Asked, prompts: Sequence[Prompt], drawn: Drawn) -> Entry | None:
+        """Return the mask that a request goes on with."""
+        entry = self.entries.find(key) if key is not None else None
+        return None if entry is None or _begins_anew(entry.session, asked, prompts, drawn) else entry
+
+    def _begun(self, key: Hashable | None, entry: Entry) -> Entry:
+        """Keep a new mask in the place of the one before; one that goes by no key is forgotten after its answer."""
+        if key is not None:
+            before = self.entries.find(key)
+            if before is not None:
+                self.entries.drop(before)
+            entry.key = key
+            self.entries.add(entry)
+        return entry
+
+    def entry(
+        self, owner: str, image: str, label: str, look: Look, model: Interactive, start: tuple[Mask, str]
+    ) -> Entry:
+        """Begin a mask."""
+        session = PromptSession(
+            model, look.encoded, start[0], start[1], image=image or "session", label=label, state=look.state
+        )
+        return Entry(owner, image, label, look, session)
+
+    async def _start(
+        self, model: Interactive, opened: Opened, look: Look, asked: Asked, label: str, drawn: Drawn
+    ) -> tuple[Mask, str]:
+        """Return the mask that a segment begins with, and its name."""
+        if asked.start == "label":
+            read = partial(starts.saved, self._history, opened.image, asked.tag, label, look, model.labels)
+            return await self.turns.aside(read)
+        if asked.start == "nothing":
+            return starts.nothing(look)
+        if drawn.shown is not None and drawn.shown.any():
+            return drawn.shown, starts.SHOWN
+        return starts.proposed(model, look, label)
+
+
+def _begins_anew(session: PromptSession, asked: Asked, prompts: Sequence[Prompt], drawn: Drawn) -> bool:
+    """Whether a request is about another start than the mask that is kept.
+
+    Where the viewer sends the segment along and it is not what it was answered, somebody changed it by hand. Where it
+    begins with a saved label and none of its points is known, the label may be a newer one by now.
+    """
+    if asked.start == "auto" and drawn.shown is not None:
+        return mask_sha256(drawn.shown) not in (session.log().sha256, session.log().start_sha256)
+    if asked.start == "label" and session.prompts:
+        known = {pack(prompt) for prompt in session.prompts}
+        return not any(pack(prompt) in known for prompt in prompts)
+    return False
+
+
+def _clipped(box: Box, shape: tuple[int, int, int]) -> Box:
+    """Cut off what lies outside of the volume: a box is drawn over the edge of what is shown.
+
+    Raises:
+        InputError: all of it does.
+    """
+    last = tuple(size - 1 for size in shape[::-1])
+    if any(high < 0 or low > end for low, high, end in zip(box.first, box.last, last, strict=True)):
+        raise InputError(
+            f"the box {list(box.first)} to {list(box.last)} lies outside of the volume of {last} (i, j, k)"
+        )
+    i, j, k = (max(0, low) for low in box.first)
+    end_i, end_j, end_k = (min(high, end) for high, end in zip(box.last, last, strict=True))
+    return Box((i, j, k), (end_i, end_j, end_k))

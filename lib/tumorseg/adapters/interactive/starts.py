@@ -1,0 +1,72 @@
+"""The mask that a segment begins with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tumorseg.errors import NotFoundError
+from tumorseg.labels.types import LabelVersion
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from tumorseg.adapters.interactive.looks import Look
+    from tumorseg.interactive.base import Interactive
+    from tumorseg.labels.history import LabelHistory
+
+    Mask = NDArray[np.bool_]
+
+#: Names of starts in logs, beside the uid of a label version. ``SHOWN``: the segment as the viewer sent it along.
+AUTO, NOTHING, SHOWN = "auto", "nothing", "shown"
+
+
+def proposed(model: Interactive, look: Look, label: str) -> tuple[Mask, str]:
+    """Return what the model itself would mark as ``label``, and the name of that start; nothing where it cannot."""
+    import numpy as np
+
+    proposal = look.encoded.proposal
+    known = {name.casefold() for name in model.labels}
+    if proposal is None or (known and label.casefold() not in known):
+        return np.zeros(look.encoded.shape, bool), NOTHING
+    return proposal, AUTO
+
+
+def nothing(look: Look) -> tuple[Mask, str]:
+    """Return an empty mask, and the name of that start."""
+    import numpy as np
+
+    return np.zeros(look.encoded.shape, bool), NOTHING
+
+
+def saved(
+    history: LabelHistory, image: str, tag: str, label: str, look: Look, labels: Mapping[str, int]
+) -> tuple[Mask, str]:
+    """Return what the newest saved label of an image marks as ``label``, and the uid of that version.
+
+    Raises:
+        NotFoundError: nothing is saved under this tag.
+        InputError: the file is damaged, or lies on other voxels.
+    """
+    head = history.head(image, tag) if image else None
+    if head is None:
+        raise NotFoundError(f"there is no saved label tagged {tag!r} to begin with: begin with auto or nothing")
+    return mask_of(history, head, label, look, labels), head.uid
+
+
+def mask_of(history: LabelHistory, version: LabelVersion, label: str, look: Look, labels: Mapping[str, int]) -> Mask:
+    """Return what a label version marks as ``label``, ``(K, J, I)``; a class of another case is the same one."""
+    import numpy as np
+
+    from tumorseg.labels.agreement import masks_of
+
+    names = {value: name for name, value in labels.items()}
+    place = look.place
+    masks = masks_of(history.path(version), version.info, place.grid, placed=place.placed, names=names)
+    found: Mask = np.zeros(look.encoded.shape, bool)
+    for name, mask in masks.items():
+        if name.casefold() == label.casefold():
+            found |= mask
+    return found
