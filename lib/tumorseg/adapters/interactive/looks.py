@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tumorseg.adapters.grids import ImagePlace
+from tumorseg.interactive.pause import pausing_for
 from tumorseg.io.files import digest
 from tumorseg.io.memory_cache import MemoryCache
 
@@ -115,9 +116,10 @@ class LookTask:
         self.size, self.nbytes = shown.shape[0], self._image.voxels.nbytes
 
     def run(self, group: Sequence[LookTask]) -> list[Exception | None]:
-        """Let the model look; one image at a time."""
+        """Let the model look, one image at a time; in its pauses the clicks of others are answered."""
         begin = time.perf_counter()
-        self._look = self._kept.get(self.key, self._encoded) if self.key is not None else self._encoded()
+        with pausing_for(self.between):
+            self._look = self._kept.get(self.key, self._encoded) if self.key is not None else self._encoded()
         self._seconds = time.perf_counter() - begin
         return [None]
 
@@ -144,4 +146,5 @@ class LookTask:
         assert image is not None
         encoded = self._model.encode(image)
         place = ImagePlace(image.grid, image.placed and image.spacing_known)
-        return Look(self.key, digest(self._subject.fingerprint), encoded, place, image.notes)
+        notes: tuple[str, ...] = getattr(encoded, "notes", image.notes)  # some say which sequences they chose
+        return Look(self.key, digest(self._subject.fingerprint), encoded, place, notes)

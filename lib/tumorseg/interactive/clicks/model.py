@@ -21,6 +21,7 @@ from tumorseg.interactive.clicks.engine import ClickEngine, make_engine
 from tumorseg.interactive.clicks.frame import Frame, Window, cut
 from tumorseg.interactive.clicks.guide import guide
 from tumorseg.interactive.local import confined
+from tumorseg.interactive.pause import pause
 from tumorseg.interactive.prompts import Click, Prompt
 from tumorseg.models.engines.base import Look
 from tumorseg.models.metadata import identify, read_metadata
@@ -119,6 +120,7 @@ class ClickModel:
         for k, (fine, coarse, probability) in enumerate(self._engine.look(_inputs(look, padded))):
             features.append((fine.astype(np.float16), coarse.astype(np.float16)))
             look.keep(k, probability)
+            pause()
         found = prepared.uncut(look.probability)
         found[specks(found >= THRESHOLD, SPEC.min_part)] = 0
         pads = ((height - prepared.slices.shape[2]) // 2, (width - prepared.slices.shape[3]) // 2)
