@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # Chosen on training patients: see docs/interactive.md.
 #: Pixels of depth in the expected shape that are worth one unit of log odds, and the most units they are worth.
-SOFTNESS, MOST_BY_SHAPE = 2.0, 3.0
+SOFTNESS, MOST_BY_SHAPE = 4.0, 3.0
 #: How much the look of a pixel counts.
 BY_LOOK = 1.5
 #: Pixels that an object may grow by from one slice to the next.

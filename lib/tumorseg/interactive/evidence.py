@@ -15,8 +15,6 @@ from tumorseg.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from tumorseg.types import StudyImage
-
 #: Per cent of the voxels that show something between which a channel goes from 0 to 1: outliers do not set the scale.
 LOW, HIGH = 1.0, 99.0
 #: How far above 1 the brightest voxels may lie.
@@ -37,16 +35,19 @@ class Shows(Protocol):
     def evidence(self) -> NDArray[np.float16]: ...  # noqa: D102
 
 
-def evidence(image: StudyImage) -> NDArray[np.float16]:
+def evidence(voxels: NDArray[Any]) -> NDArray[np.float16]:
     """Bring every channel of an image to a common scale: 0 is dark and 1 bright for that channel.
+
+    Args:
+        voxels: ``(C, K, J, I)`` of any units.
 
     Returns:
         ``(C, K, J, I)`` in [0, CEILING], a little smoothed within the slices.
     """
     from scipy import ndimage
 
-    kept = np.empty(image.voxels.shape, np.float16)
-    for channel, target in zip(image.voxels, kept, strict=True):
+    kept = np.empty(voxels.shape, np.float16)
+    for channel, target in zip(voxels, kept, strict=True):
         target[:] = ndimage.gaussian_filter(_scaled(channel), (0, SMOOTHING, SMOOTHING))
     return kept
 

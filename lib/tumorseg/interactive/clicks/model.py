@@ -20,6 +20,7 @@ from tumorseg.interactive.base import Edit, require_kind
 from tumorseg.interactive.clicks.engine import ClickEngine, make_engine
 from tumorseg.interactive.clicks.frame import Frame, Window, cut
 from tumorseg.interactive.clicks.guide import guide
+from tumorseg.interactive.evidence import evidence
 from tumorseg.interactive.local import confined
 from tumorseg.interactive.pause import pause
 from tumorseg.interactive.prompts import Click, Prompt
@@ -54,6 +55,7 @@ class EncodedStudy:
         frame: the way from the image's own grid to the padded voxels.
         proposal: ``(K, J, I)`` bool.
         notes: of the image, and of the choice of sequences.
+        voxels: ``(C, K, J, I)`` of the image itself.
     """
 
     image: NDArray[np.float16]
@@ -62,6 +64,12 @@ class EncodedStudy:
     frame: Frame
     proposal: NDArray[np.bool_]
     notes: tuple[str, ...]
+    voxels: NDArray[Any]
+
+    @cached_property
+    def evidence(self) -> NDArray[np.float16]:
+        """See :class:`tumorseg.interactive.evidence.Shows`; made when slices are to follow for the first time."""
+        return evidence(self.voxels)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -70,8 +78,9 @@ class EncodedStudy:
 
     @property
     def nbytes(self) -> int:
-        """Memory that it holds."""
-        return sum(part.nbytes for part in (self.image, self.fine, self.coarse, self.proposal))
+        """Memory that it holds, the evidence to come included."""
+        kept = sum(part.nbytes for part in (self.image, self.fine, self.coarse, self.proposal, self.voxels))
+        return kept + self.voxels.size * np.dtype(np.float16).itemsize
 
 
 class ClickModel:
@@ -131,6 +140,7 @@ class ClickModel:
             Frame.of(prepared, pads),
             prepared.restore(found) >= THRESHOLD,
             prepared.notes,
+            image.voxels,
         )
 
     def answer(self, encoded: EncodedStudy, mask: NDArray[np.bool_], before: Sequence[Prompt], prompt: Prompt) -> Edit:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tumorseg.geometry import to_axial
+from tumorseg.interactive.evidence import evidence
 from tumorseg.interactive.foundation.grey import is_colour, sequence, shown, window
 from tumorseg.interactive.prompts import Index
 from tumorseg.io.memory_cache import MemoryCache
@@ -47,6 +49,11 @@ class Slices:
         self._window = (0.0, 255.0) if is_colour(image) else window(self._voxels[0], image.modality)
         self._embeddings: MemoryCache[Embedding] = MemoryCache(kept_bytes, lambda embedding: embedding.nbytes)
 
+    @cached_property
+    def evidence(self) -> NDArray[np.float16]:
+        """See :class:`tumorseg.interactive.evidence.Shows`."""
+        return evidence(self._voxels)
+
     @property
     def axis(self) -> int:
         """The axis of ``(K, J, I)`` that the slices are stacked along."""
@@ -55,7 +62,8 @@ class Slices:
     @property
     def nbytes(self) -> int:
         """Memory of the voxels and of the embeddings so far: it grows while the image is worked on."""
-        return int(self._voxels.nbytes) + self._embeddings.size()
+        seen = self.evidence.nbytes if "evidence" in self.__dict__ else 0
+        return int(self._voxels.nbytes) + seen + self._embeddings.size()
 
     def place(self, at: Index) -> tuple[int, int, int]:
         """Return the slice of a voxel ``(i, j, k)``, and the column and the row of it in that slice's picture."""
