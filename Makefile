@@ -1,7 +1,7 @@
 # One command each. `make` alone lists them.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-check test test-all lint format types lock sample-data sample-expected train evaluate simulate benchmark load crash loop-check abuse audit tables clean
+.PHONY: help install demo demo-check test test-all lint format types lock sample-data sample-expected train evaluate evaluate-clicks simulate benchmark bench-click bench-click-crowd load crash loop-check abuse audit tables clean
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -14,10 +14,12 @@ JOBS ?= $(shell expr $$(nproc) + 1)
 TESTS := $(VENV)/bin/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 MODEL ?= resunet25d
 SUBSET ?= test
+evaluate-clicks: SUBSET = validation
+CLICK_MODELS ?= clicks clicks_any
 export VENV
 
 help: ## list these commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 24
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 26
 
 install: ## install everything into .venv (PYTHON=/path/to/python3.12 chooses the interpreter)
 	@requirements/install.sh
@@ -61,6 +63,12 @@ train: install ## train the model that ships, measure it, keep it if it is bette
 evaluate: install ## measure a model on what no training saw and store it for `make tables`: DATA=folder (MODEL=, SUBSET=test)
 	$(BIN)/tumorseg evaluate $(MODEL) --data $(call needed,DATA,the folder of the data set) --subset $(SUBSET) --store docs/results --json
 
+evaluate-clicks: install ## what the clicks of a simulated person bring, measured for `make tables`: DATA=path/to/kaggle_3m (CLICK_MODELS=, SUBSET=validation)
+	@mkdir -p docs/results/interactive
+	set -e; for model in $(CLICK_MODELS); do for start in auto nothing; do \
+		$(BIN)/tumorseg evaluate $$model --interactive --start $$start --data $(call needed,DATA,the folder of the kaggle_3m download) \
+			--subset $(SUBSET) --store docs/results/interactive --json; done; done
+
 simulate: install ## what choosing by each strategy brings, measured for `make tables`: DATA=path/to/kaggle_3m (hours; resumes; SIMULATE="--seeds 3")
 	$(BIN)/tumorseg simulate --data $(call needed,DATA,the folder of the kaggle_3m download) --out runs/simulate \
 		$(foreach name,random entropy clasp_pe hybrid,--strategy $(name)) --store docs/simulation $(SIMULATE)
@@ -72,6 +80,12 @@ benchmark: install ## measure speed and memory against stock MONAI Label, in an 
 	$(BIN)/python -m benchmarks.next_sample
 	$(BIN)/python -m benchmarks.while_training
 	$(BIN)/python -m benchmarks.verdicts
+
+bench-click: install ## what a click takes over HTTP, first and further, against stock MONAI Label's DeepEdit in its own environment (7 GB)
+	$(BIN)/python -m benchmarks.click $(CLICK)
+
+bench-click-crowd: install ## ten annotators clicking at once: is every answer its own study's, how long does it take, what does the server hold
+	$(BIN)/python -m benchmarks.click_crowd $(CROWD)
 
 load: install ## many clients at once against a live server and stock MONAI Label, then a search for leaks (LOAD="--seconds 60 --clients 50")
 	$(BIN)/python -m benchmarks.load $(LOAD)

@@ -7,11 +7,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.stock.deepedit import DeepEdit
 from benchmarks.stock.prepare import STUDY_ID, Stock
 from tumorseg.errors import UnavailableError
 
@@ -63,12 +64,27 @@ def ours(name: str, study: Path, series: str, scratch: Path, model: str, **setti
 def stock(name: str, made: Stock, model: str, batch: int) -> Launch:
     """Stock MONAI Label over the study as one NIfTI."""
     conf = {"lib": str(ROOT / "lib"), "weights": str(made.weights), "batch": str(batch)}
+    return Launch(name, _monailabel(made.python, made.app, made.studies, conf), model, STUDY_ID, _path(made.python))
+
+
+def stock_deepedit(name: str, made: DeepEdit, image: str) -> Launch:
+    """Stock MONAI Label's own radiology app with DeepEdit as it ships; what a click does not need is left out."""
+    left_out = ("skip_scoring", "skip_strategies", "skip_trainers")
+    conf = {"models": made.model, "use_pretrained_model": "false", "scribbles": "false", "sam2": "false"}
+    conf |= dict.fromkeys(left_out, "true")
+    return Launch(name, _monailabel(made.python, made.app, made.studies, conf), made.model, image, _path(made.python))
+
+
+def _monailabel(python: Path, app: Path, studies: Path, conf: Mapping[str, str]) -> tuple[str, ...]:
     pairs = [part for key, value in conf.items() for part in ("--conf", key, value)]
-    start = ("-m", "monailabel.main", "start_server", "--app", str(made.app), "--studies", str(made.studies))
+    start = ("-m", "monailabel.main", "start_server", "--app", str(app), "--studies", str(studies))
     where = ("--host", "127.0.0.1", "--port", "{port}", "--log_level", "warning")
-    # MONAI Label looks for its DICOM converter on the path, and would fetch it from the internet.
-    path = f"{made.python.parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    return Launch(name, (str(made.python), *start, *where, *pairs), model, STUDY_ID, {"PATH": path})
+    return (str(python), *start, *where, *pairs)
+
+
+def _path(python: Path) -> dict[str, str]:
+    """Say where MONAI Label finds its DICOM converter, which it would fetch from the internet."""
+    return {"PATH": f"{python.parent}{os.pathsep}{os.environ.get('PATH', '')}"}
 
 
 @contextmanager

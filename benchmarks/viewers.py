@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.parser import BytesParser
 from email.policy import HTTP
@@ -39,10 +40,11 @@ class Answer:
     latencies: dict[str, Any] = field(default_factory=dict)
 
 
-def ask_ohif(address: str, model: str, image: str) -> Answer:
-    """Ask as OHIF's auto-segmentation does: ``output=image``, raw uint8 NRRD."""
+def ask_ohif(address: str, model: str, image: str, prompts: Mapping[str, Any] | None = None) -> Answer:
+    """Ask as OHIF does: ``output=image``, raw uint8 NRRD; ``prompts`` are what its point tools put beside that."""
     begin = time.perf_counter()
-    body, _ = _post(f"{address}/infer/{quote(model)}?{urlencode({'image': image, 'output': 'image'})}", OHIF_PARAMS)
+    where = f"{address}/infer/{quote(model)}?{urlencode({'image': image, 'output': 'image'})}"
+    body, _ = _post(where, {**OHIF_PARAMS, **(prompts or {})})
     return Answer(time.perf_counter() - begin, body)
 
 

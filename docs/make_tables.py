@@ -20,6 +20,7 @@ from statistics import median
 from typing import Any
 
 from tumorseg.active_learning.simulation.tables import markdown as simulation_page
+from tumorseg.evaluation.interactive import stored as clicks
 from tumorseg.evaluation.numbers import shown
 from tumorseg.evaluation.published import published
 from tumorseg.evaluation.store import Stored, read_store
@@ -204,6 +205,49 @@ def verdicts(result: dict[str, Any]) -> str:
     return markdown(head, rows, text=0) + f"\n{result['draws']} draws each.\n"
 
 
+def interactive() -> str:
+    """What a simulated person's clicks bring."""
+    rows = clicks.rows(clicks.read_stored(RESULTS / "interactive"))
+    if not rows:
+        return "*Not measured in this checkout yet (`make evaluate-clicks`).*\n"
+    return markdown(clicks.HEAD, rows, text=2)
+
+
+@of("click.json", "make bench-click")
+def click(result: dict[str, Any]) -> str:
+    """What a click takes over HTTP, ours and stock MONAI Label's DeepEdit on the same study."""
+    names = {"first": "first click on a study", "further": "every further click"}
+    head = ("", "clicks", "ours, median", "p95", "stock, median", "p95", "ratio of the medians")
+    rows = []
+    for name, title in names.items():
+        ours, stock = result["ours"][name], result["stock"].get(name)
+        told = (f"{stock['median_ms']:.0f} ms", f"{stock['p95_ms']:.0f} ms") if stock else ("–", "–")
+        ratio = f"{stock['median_ms'] / ours['median_ms']:.0f}×" if stock else "–"
+        rows.append(
+            (title, str(ours["count"]), f"{ours['median_ms']:.0f} ms", f"{ours['p95_ms']:.0f} ms", *told, ratio)
+        )
+    return markdown(head, rows) + f"\n`{result['model']}`, {_taken(result)}"
+
+
+@of("click_crowd.json", "make bench-click-crowd")
+def click_crowd(result: dict[str, Any]) -> str:
+    """Many annotators clicking at once on studies of their own."""
+    head = ("", "clicks", "median", "p95", "largest")
+    rows = []
+    for who, title in (("alone", "one after the other"), ("together", "all at once")):
+        for kind, name in (("first", "first click"), ("further", "further clicks")):
+            told = result[who][kind]
+            numbers = (f"{told[key]:.0f} ms" for key in ("median_ms", "p95_ms", "max_ms"))
+            rows.append((f"{title}, {name}", str(told["count"]), *numbers))
+    memory, people = result["memory_mb"], result["settings"]["annotators"]
+    said = (
+        f"{people} annotators, a study each, all at once: {result['wrong']} of {result['clicks']} answers were another "
+    )
+    said += f"study's, {result['identical']} byte for byte what the same clicks gave alone. Memory of the server "
+    said += f"{memory['before']:.0f} MB before, {memory['after']:.0f} MB after, {memory['peak']:.0f} MB at its peak; "
+    return markdown(head, rows) + f"\n`{result['model']}`. {said}{_taken(result)}"
+
+
 def simulation() -> str:
     """What choosing by a strategy brought on labelled patients."""
     path = ROOT / "docs" / "simulation" / "simulation.json"
@@ -251,6 +295,9 @@ TABLES = {
     "next_sample": next_sample,
     "verdicts": verdicts,
     "simulation": simulation,
+    "interactive": interactive,
+    "click": click,
+    "click_crowd": click_crowd,
     "rules": rules,
 }
 

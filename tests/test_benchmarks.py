@@ -52,14 +52,14 @@ def test_stock_gets_the_same_weights_in_float32(tmp_path: Path) -> None:
 def test_an_environment_with_these_pins_is_taken_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import hashlib
 
-    monkeypatch.setattr(prepare, "_run", lambda command: pytest.fail(f"built again: {command}"))
+    monkeypatch.setattr(prepare, "run", lambda command: pytest.fail(f"built again: {command}"))
     (tmp_path / ".installed").write_text(hashlib.sha256(prepare.REQUIREMENTS.read_bytes()).hexdigest())
     assert prepare.environment(tmp_path) == tmp_path / "bin" / "python"
 
 
 def test_a_failed_installation_says_why() -> None:
     with pytest.raises(UnavailableError, match="no such pin"):
-        prepare._run([sys.executable, "-c", "import sys; sys.exit('no such pin')"])
+        prepare.run([sys.executable, "-c", "import sys; sys.exit('no such pin')"])
 
 
 def test_the_pins_are_those_that_the_comparison_names() -> None:

@@ -22,7 +22,7 @@ def copy_study(study: Path, folder: Path, copies: int) -> list[str]:
         for path in files:
             ds = pydicom.dcmread(path)
             for keyword in _UIDS:
-                setattr(ds, keyword, _uid(number, str(ds.get(keyword))))
+                setattr(ds, keyword, uid(number, str(ds.get(keyword))))
             ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
             ds.PatientID, ds.PatientName = f"LOAD{number:04d}", f"Load^{number}"
             target = folder / f"{number:04d}" / path.relative_to(study)
@@ -33,6 +33,6 @@ def copy_study(study: Path, folder: Path, copies: int) -> list[str]:
     return list(dict.fromkeys(flair))
 
 
-def _uid(number: int, original: str) -> str:
+def uid(number: int, original: str) -> str:
     """Make the UID of a copy, the same in every run (PS3.5 annex B.2: ``2.25.`` and a number of 128 bits)."""
     return f"2.25.{int.from_bytes(hashlib.sha256(f'{number} {original}'.encode()).digest()[:16])}"

@@ -65,20 +65,21 @@ def environment(folder: Path) -> Path:
     uv = _uv()
     # Compiled at once: a server that compiles its imports at the first start would look slower than it is.
     install: list[str | Path] = [uv, "pip", "install", "--quiet", "--no-deps", "--compile-bytecode", "--python", python]
-    _run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, folder])
-    _run([*install, "--requirement", REQUIREMENTS])
+    run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, folder])
+    run([*install, "--requirement", REQUIREMENTS])
     stamp.write_text(wanted)
     return python
 
 
 def write_nifti(path: Path, image: StudyImage) -> None:
-    """Write ``(C, K, J, I)`` as a 4-D NIfTI ``(I, J, K, C)``, uncompressed because that loads quickest."""
+    """Write ``(C, K, J, I)`` as NIfTI ``(I, J, K, C)``, one channel as ``(I, J, K)``; uncompressed loads quickest."""
     import nibabel
     import numpy as np
 
     from tumorseg.geometry import flip_ras_lps
 
     voxels = np.ascontiguousarray(image.voxels.transpose(3, 2, 1, 0))
+    voxels = voxels[..., 0] if voxels.shape[-1] == 1 else voxels
     path.parent.mkdir(parents=True, exist_ok=True)
     nibabel.save(nibabel.Nifti1Image(voxels, flip_ras_lps(image.grid.affine)), path)
 
@@ -102,7 +103,7 @@ def _uv() -> str:
     return found
 
 
-def _run(command: Sequence[str | Path]) -> None:
+def run(command: Sequence[str | Path]) -> None:
     """Run a step of the installation; its last words become the error."""
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
