@@ -9,7 +9,7 @@ import pytest
 
 from tumorseg.config import AppConfig
 from tumorseg.errors import InputError, NotFoundError
-from tumorseg.registry import DEFAULT_MODEL, INTERACTIVE, MODELS
+from tumorseg.registry import DEFAULT_MODEL, FOUNDATION, INTERACTIVE, MODELS
 
 
 def test_defaults_listen_on_this_computer_only(tmp_path: Path) -> None:
@@ -96,11 +96,18 @@ def test_the_classes_of_labels_with_and_without_values(tmp_path: Path) -> None:
 
 def test_which_interactive_models_are_served(tmp_path: Path) -> None:
     own = {"extra_interactive": "mine=package.module:build"}
-    assert set(AppConfig.parse(tmp_path, own, {}).interactive) == {*INTERACTIVE, "mine"}
+    assert set(AppConfig.parse(tmp_path, own, {}).interactive) == {*INTERACTIVE, "mine"} - {*FOUNDATION}
     assert AppConfig.parse(tmp_path, {**own, "interactive": "mine"}, {}).interactive == ("mine",)
     assert AppConfig.parse(tmp_path, {**own, "interactive": "none"}, {}).interactive == ()
     with pytest.raises(NotFoundError, match=r"unknown interactive model clickz; known: .*mine"):
         AppConfig.parse(tmp_path, {**own, "interactive": "clickz"}, {})
+
+
+def test_a_foundation_model_is_served_where_its_weights_are_named_and_nowhere_else(tmp_path: Path) -> None:
+    for name in FOUNDATION:
+        config = AppConfig.parse(tmp_path, {}, {f"TUMORSEG_{name.upper()}_WEIGHTS": str(tmp_path / "weights")})
+        assert set(config.interactive) == ({*INTERACTIVE} - {*FOUNDATION}) | {name}
+        assert config.interactive_weights == {name: tmp_path / "weights"}
 
 
 def test_unknown_models_and_missing_studies(tmp_path: Path) -> None:

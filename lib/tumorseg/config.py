@@ -17,7 +17,7 @@ from typing import Any
 
 from tumorseg.errors import InputError, NotFoundError
 from tumorseg.folders import cache_folder, data_folder
-from tumorseg.registry import DEFAULT_MODEL, INTERACTIVE, MODELS
+from tumorseg.registry import DEFAULT_MODEL, FOUNDATION, INTERACTIVE, MODELS
 from tumorseg.settings import PARSERS
 
 ENVIRONMENT_PREFIX = "TUMORSEG_"
@@ -76,6 +76,8 @@ class AppConfig:
         extra_models: further models, name -> ``module:factory``, for sites that bring their own.
         interactive: interactive models that viewers may choose from, by registry name; empty: every registered one that
             can be built here, ``none``: none.
+        sam2_weights: checkpoint of Segment Anything 2; without it ``sam2`` is not served.
+        nninteractive_weights: folder of weights of nnInteractive; without it ``nninteractive`` is not served.
         extra_interactive: further interactive models, name -> ``module:factory``, for sites that bring their own.
         interactive_cache_mb: memory of what interactive models know of the images that people work on, and of the masks
             they are making, in MB.
@@ -133,6 +135,8 @@ class AppConfig:
     max_sessions_mb: int = 16384
     extra_models: Mapping[str, str] = field(default_factory=dict)
     interactive: tuple[str, ...] = ()
+    sam2_weights: Path | None = None
+    nninteractive_weights: Path | None = None
     extra_interactive: Mapping[str, str] = field(default_factory=dict)
     interactive_cache_mb: int = 1024
     interactive_minutes: float = 30.0
@@ -214,7 +218,7 @@ class AppConfig:
                 "expected interactive_cache_mb of 0 or more and positive interactive_minutes, got "
                 f"{self.interactive_cache_mb} and {self.interactive_minutes}"
             )
-        served = () if self.interactive == (NO_MODEL,) else self.interactive or tuple(self.known_interactive)
+        served = () if self.interactive == (NO_MODEL,) else self.interactive or self._usable_interactive
         unknown = [name for name in served if name not in self.known_interactive]
         if unknown:
             known = ", ".join(sorted(self.known_interactive)) or "none"
@@ -246,6 +250,17 @@ class AppConfig:
     def known_interactive(self) -> dict[str, str]:
         """Every interactive model that may be served: the registry's and the site's own."""
         return {**INTERACTIVE, **self.extra_interactive}
+
+    @property
+    def interactive_weights(self) -> dict[str, Path]:
+        """Weights that the user brings, by the name of the interactive model."""
+        named = {"sam2": self.sam2_weights, "nninteractive": self.nninteractive_weights}
+        return {name: path for name, path in named.items() if path is not None}
+
+    @property
+    def _usable_interactive(self) -> tuple[str, ...]:
+        """The interactive models that nobody has to bring weights for, or did."""
+        return tuple(n for n in self.known_interactive if n not in FOUNDATION or n in self.interactive_weights)
 
     @property
     def is_remote(self) -> bool:

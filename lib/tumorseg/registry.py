@@ -39,7 +39,11 @@ CLASSIFIERS: dict[str, str] = {
 #: name -> "module:factory"; a factory takes (weights: Path | None, device: str) and returns an Interactive.
 INTERACTIVE: dict[str, str] = {
     "clicks": "tumorseg.interactive.clicks.model:build",
+    "sam2": "tumorseg.interactive.foundation.sam2:build",
+    "nninteractive": "tumorseg.interactive.foundation.nninteractive:build",
 }
+#: Those of them that have no weights but those that a user brings, and are served only with them.
+FOUNDATION = ("sam2", "nninteractive")
 
 #: name -> "module:factory"; a factory takes (root: Path, patients: Sequence[str] | None) and returns a sequence of
 #: cases with ``patients``, or raises InputError when the folder is of another kind. They are tried in this order.

@@ -97,6 +97,8 @@ PARSERS: dict[str, Callable[[Any], Any]] = {
     "max_sessions_mb": int,
     "extra_models": entries,
     "interactive": names,
+    "sam2_weights": path,
+    "nninteractive_weights": path,
     "extra_interactive": entries,
     "interactive_cache_mb": int,
     "interactive_minutes": float,

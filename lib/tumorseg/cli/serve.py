@@ -40,6 +40,18 @@ def serve(
             show_default="all",
         ),
     ] = None,
+    sam2_weights: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Offer SAM 2 with this checkpoint of yours; nothing is fetched.", show_default=False
+        ),
+    ] = None,
+    nninteractive_weights: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Offer nnInteractive with this folder of weights of yours.", show_default=False
+        ),
+    ] = None,
     interactive_cache_mb: Annotated[
         int | None,
         typer.Option(metavar="MB", min=0, help="Memory of the images that people click on.", show_default="1024"),
@@ -138,6 +150,8 @@ def serve(
         "device": device,
         "models": model,
         "interactive": interactive,
+        "sam2_weights": sam2_weights,
+        "nninteractive_weights": nninteractive_weights,
         "interactive_cache_mb": interactive_cache_mb,
         "interactive_minutes": interactive_minutes,
         "labels": labels,

@@ -47,7 +47,9 @@ class InteractiveModels:
         with self._locks[name]:
             if name not in self._built:
                 factory = resolve(self._config.known_interactive, "interactive model", name)
-                self._built[name] = factory(weights=None, device=self._config.device)
+                self._built[name] = factory(
+                    weights=self._config.interactive_weights.get(name), device=self._config.device
+                )
             return self._built[name]
 
     def describe(self) -> dict[str, dict[str, Any]]:
