@@ -39,6 +39,8 @@ CLASSIFIERS: dict[str, str] = {
 #: name -> "module:factory"; a factory takes (weights: Path | None, device: str) and returns an Interactive.
 INTERACTIVE: dict[str, str] = {
     "clicks": "tumorseg.interactive.clicks.model:build",
+    "scribbles": "tumorseg.interactive.classical.model:build_scribbles",
+    "clicks_any": "tumorseg.interactive.classical.model:build_clicks",
     "sam2": "tumorseg.interactive.foundation.sam2:build",
     "nninteractive": "tumorseg.interactive.foundation.nninteractive:build",
 }
