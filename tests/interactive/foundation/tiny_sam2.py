@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from tumorseg.interactive.foundation import sam2_network
-
 #: Sides of the picture that the network sees: the same layers as with 1024, and a 64th of the work.
 SIDE = 128
 CONFIGURATION = "configs/sam2.1/sam2.1_hiera_t.yaml"
@@ -28,6 +26,8 @@ def write_checkpoint(path: Path) -> Path:
 def small_pictures(patch: pytest.MonkeyPatch, folder: Path) -> None:
     """Let every network that is built from now on see pictures of :data:`SIDE`."""
     from omegaconf import OmegaConf
+
+    from tumorseg.interactive.foundation import sam2_network
 
     described = sam2_network._configuration
 
