@@ -1,9 +1,8 @@
 """From an object's shape in one slice to its shape in the next one: the expected shape, corrected by what is seen.
 
 The sum of three opinions in every pixel, as log odds: how deep it lies in the shape that is expected, how much it looks
-like the object (:mod:`tumorseg.interactive.likeness`), and, where there is one, what a model says. Of all masks the one
-is taken that agrees best with them and has short borders along edges of the image: the minimum cut of Boykov and Jolly,
-"Interactive graph cuts for optimal boundary & region segmentation of objects in N-D images", ICCV 2001.
+like the object (:mod:`tumorseg.interactive.likeness`), and, where there is one, what a model says. With these as prior
+a random walk finds the outline along edges of the image (:mod:`tumorseg.interactive.classical.walker`).
 """
 
 from __future__ import annotations
@@ -13,7 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tumorseg.interactive.likeness import Likeness, ring_of
+from tumorseg.interactive.classical.appearance import probability
+from tumorseg.interactive.classical.walker import Lattice, walk
+from tumorseg.interactive.classical.window import STEPS, STRENGTH
+from tumorseg.interactive.likeness import RING, Likeness, ring_of
 from tumorseg.interactive.shapes import hanging
 
 if TYPE_CHECKING:
@@ -24,15 +26,13 @@ if TYPE_CHECKING:
 
 # Chosen on training patients: see docs/interactive.md.
 #: Pixels of depth in the expected shape that are worth one unit of log odds, and the most units they are worth.
-SOFTNESS, MOST_BY_SHAPE = 4.0, 3.0
+SOFTNESS, MOST_BY_SHAPE = 6.0, 3.0
 #: How much the look of a pixel counts.
-BY_LOOK = 1.5
+BY_LOOK = 3.0
 #: Pixels that an object may grow by from one slice to the next.
 REACH = 8
-#: Weight of the border's length, and the difference of intensity that makes an edge.
-SMOOTHNESS, EDGE = 1.0, 0.1
-#: Log odds that decide whatever else is said.
-_CERTAIN = 15.0
+#: How far from certain a pixel stays by what is said of it alone.
+DOUBT = 0.02
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,40 +61,29 @@ def carry(
     """
     from scipy import ndimage
 
-    near = expected > -REACH
-    if not near.any():
-        return Carried(np.zeros(expected.shape, bool), 0.0)
-    (box,) = ndimage.find_objects(_grown(near).astype(np.int8))
-    mask, seen = np.zeros(expected.shape, bool), np.zeros(expected.shape)
-    around = np.zeros(expected.shape, bool)
-    around[box] = True
-    seen[around] = alike(picture[:, around])
-    odds = BY_LOOK * np.log(seen[box] / (1 - seen[box])) + np.broadcast_to(vote, expected.shape)[box]
+    mask = np.zeros(expected.shape, bool)
+    around = expected > -(REACH + RING)  # what may become the object, and the surroundings it is compared with
+    if not around.any():
+        return Carried(mask, 0.0)
+    (box,) = ndimage.find_objects(around.astype(np.int8))
+    shown = picture[(slice(None), *box)].astype(np.float32)
+    seen = alike(shown)
+    odds = BY_LOOK * seen + np.broadcast_to(vote, expected.shape)[box]
     odds += np.clip(expected[box] / SOFTNESS, -MOST_BY_SHAPE, MOST_BY_SHAPE)
-    odds[~near[box]] = -_CERTAIN
-    mask[box] = _cut(picture[(slice(None), *box)], np.clip(odds, -_CERTAIN, _CERTAIN))
+    mask[box] = _outlined(shown, odds, expected[box] > -REACH)
     mask = ndimage.binary_fill_holes(hanging(mask, expected > 0))
-    return Carried(mask, _contrast(seen, mask, around))
+    return Carried(mask, _contrast(1 / (1 + np.exp(-seen)), mask[box], ring_of(mask)[box]))
 
 
-def _grown(near: Mask) -> Mask:
-    """One pixel more on every side, so that the border of what may be marked is never that of the picture."""
-    from scipy import ndimage
-
-    grown: Mask = ndimage.binary_dilation(near)
-    return grown
-
-
-def _cut(picture: Picture, odds: NDArray[np.float64]) -> Mask:
-    from numpymaxflow import maxflow
-
-    inside = 1 / (1 + np.exp(-odds))
-    cut: NDArray[np.float32] = maxflow(picture.astype(np.float64), np.stack([1 - inside, inside]), SMOOTHNESS, EDGE)
-    return np.asarray(cut[0] > 0)
+def _outlined(shown: NDArray[np.float32], odds: NDArray[np.floating[Any]], near: Mask) -> Mask:
+    """Return the object ``(j, i)`` in a window; only what is ``near`` may be of it."""
+    prior = probability(odds.astype(np.float32), DOUBT)[None]
+    marks = np.where(near, 0, -1).astype(np.int8)[None]
+    chance = walk(Lattice.of(shown[:, None], (1.0, 1.0, 1.0)), prior, STRENGTH, marks, steps=STEPS)
+    return np.asarray(chance[0] > 0.5)
 
 
-def _contrast(seen: NDArray[np.float64], mask: Mask, around: Mask) -> float:
+def _contrast(seen: NDArray[np.floating[Any]], mask: Mask, ring: Mask) -> float:
     if not mask.any():
         return 0.0
-    ring = ring_of(mask) & around
     return float(seen[mask].mean() - (seen[ring].mean() if ring.any() else 0.0))

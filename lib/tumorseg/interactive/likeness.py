@@ -1,8 +1,7 @@
 """How much a pixel looks like an object that is known in one slice, whatever the object is.
 
-The share of the object's pixels among the nearest neighbours in the space of intensities (Cover and Hart, "Nearest
-neighbor pattern classification", IEEE Transactions on Information Theory 13(1), 1967), object and surroundings
-weighted alike. No shape of their distributions is assumed: around a tumour lie several tissues.
+The densities of the object and of its surroundings are those of the classical method
+(:mod:`tumorseg.interactive.classical.appearance`); no shape of them is assumed: around a tumour lie several tissues.
 """
 
 from __future__ import annotations
@@ -12,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tumorseg.interactive.classical.appearance import Appearance
+from tumorseg.interactive.shapes import signed_distance
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -20,55 +22,28 @@ if TYPE_CHECKING:
 
 #: Pixels around an object that it is told from.
 RING = 10
-#: Neighbours that are asked.
-NEIGHBOURS = 31
-#: Pixels of the object, and as many of its surroundings, that are remembered: drawn evenly where there are more.
-MOST_SAMPLES = 1500
 
 
 class Likeness:
     """Learned from slices in which the object is known.
 
     Args:
-        known: picture ``(C, J, I)`` and the object's mask ``(J, I)``, not empty, of each.
+        known: picture ``(C, J, I)`` in [0, 1], C of 1 to 3, and the object's mask ``(J, I)``, not empty, of each.
     """
 
     def __init__(self, known: Iterable[tuple[Picture, Mask]]) -> None:
-        from scipy.spatial import cKDTree
+        pictures, shapes = zip(*known, strict=True)
+        look = Appearance(np.stack(pictures, axis=1).astype(np.float32))
+        self._own = look.density(np.stack(shapes).astype(np.float64))
+        self._other = look.density(np.stack([ring_of(shape) for shape in shapes]).astype(np.float64))
 
-        inside, outside = [], []
-        for picture, shape in known:
-            inside.append(picture[:, shape].T)
-            outside.append(picture[:, ring_of(shape)].T)
-        own, others = (_thinned(np.concatenate(samples)) for samples in (inside, outside))
-        self._is_only = not len(others)
-        self._tree: Any = cKDTree(np.concatenate([own, others]).astype(np.float64))
-        self._own = np.repeat((1 / len(own), 0.0), (len(own), len(others)))
-        self._other = np.repeat((0.0, 1 / max(1, len(others))), (len(own), len(others)))
-        # Half a pixel of each: a few neighbours are no certainty.
-        self._doubt = 0.5 * (1 / len(own) + 1 / max(1, len(others)))
-
-    def __call__(self, values: Picture) -> NDArray[np.float64]:
-        """Return the probability ``(N,)`` in (0, 1) that pixels with ``values`` ``(C, N)`` are of the object."""
-        if self._is_only:
-            return np.full(values.shape[1], 1 - np.finfo(np.float32).eps)
-        count = min(NEIGHBOURS, self._tree.n)
-        _, nearest = self._tree.query(values.T.astype(np.float64), range(1, count + 1))
-        own, other = self._own[nearest].sum(axis=1), self._other[nearest].sum(axis=1)
-        share: NDArray[np.float64] = (own + self._doubt) / (own + other + 2 * self._doubt)
-        return share
+    def __call__(self, picture: Picture) -> NDArray[np.float32]:
+        """Return the log odds ``(J, I)`` that the pixels of a picture ``(C, J, I)`` are of the object."""
+        odds: NDArray[np.float32] = Appearance(picture[:, None].astype(np.float32)).evidence(self._own, self._other)[0]
+        return odds
 
 
 def ring_of(shape: Mask) -> Mask:
     """Return the pixels within :data:`RING` of a shape ``(J, I)`` and not in it."""
-    from tumorseg.interactive.shapes import signed_distance
-
     around: Mask = (signed_distance(shape) > -RING) & ~shape
     return around
-
-
-def _thinned(samples: Picture) -> Picture:
-    if len(samples) <= MOST_SAMPLES:
-        return samples
-    kept: Picture = samples[np.linspace(0, len(samples) - 1, MOST_SAMPLES).round().astype(int)]
-    return kept

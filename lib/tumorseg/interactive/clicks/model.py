@@ -17,10 +17,10 @@ import numpy as np
 
 from tumorseg.errors import InputError
 from tumorseg.interactive.base import Edit, require_kind
+from tumorseg.interactive.classical.features import features
 from tumorseg.interactive.clicks.engine import ClickEngine, make_engine
 from tumorseg.interactive.clicks.frame import Frame, Window, cut
 from tumorseg.interactive.clicks.guide import guide
-from tumorseg.interactive.evidence import evidence
 from tumorseg.interactive.local import confined
 from tumorseg.interactive.pause import pause
 from tumorseg.interactive.prompts import Click, Prompt
@@ -69,7 +69,7 @@ class EncodedStudy:
     @cached_property
     def evidence(self) -> NDArray[np.float16]:
         """See :class:`tumorseg.interactive.evidence.Shows`; made when slices are to follow for the first time."""
-        return evidence(self.voxels)
+        return features(self.voxels)
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tumorseg.geometry import to_axial
-from tumorseg.interactive.evidence import evidence
+from tumorseg.interactive.classical.features import features
 from tumorseg.interactive.foundation.grey import is_colour, sequence, shown, window
 from tumorseg.interactive.prompts import Index
 from tumorseg.io.memory_cache import MemoryCache
@@ -52,7 +52,7 @@ class Slices:
     @cached_property
     def evidence(self) -> NDArray[np.float16]:
         """See :class:`tumorseg.interactive.evidence.Shows`."""
-        return evidence(self._voxels)
+        return features(self._voxels)
 
     @property
     def axis(self) -> int:
