@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from tumorseg.geometry import Grid
 from tumorseg.interactive.base import Edit, require_kind
-from tumorseg.interactive.evidence import evidence
+from tumorseg.interactive.classical.features import features
 from tumorseg.interactive.local import confined
 from tumorseg.interactive.prompts import Box, Click, ExtremePoints, Prompt, Scribble
 from tumorseg.types import FLAIR, StudyImage
@@ -48,7 +48,7 @@ class Seen:
     @cached_property
     def evidence(self) -> NDArray[np.float16]:
         """Return what slices are followed by, ``(1, K, J, I)``."""
-        return evidence(StudyImage(self.voxels[None], Grid(self.shape, np.eye(4)), (FLAIR,)))
+        return features(self.voxels[None])
 
     @property
     def nbytes(self) -> int:
