@@ -7,7 +7,7 @@ import pytest
 
 from tumorseg.errors import InputError
 from tumorseg.interactive.prompts import Click
-from tumorseg.interactive.robot import next_click
+from tumorseg.interactive.robot import next_click, stroke
 
 SHAPE = (4, 9, 11)
 
@@ -78,6 +78,20 @@ def test_an_unsteady_hand_stays_on_the_error_and_follows_its_generator() -> None
     assert all(max(abs(a - b) for a, b in zip(click.at, steady.at, strict=True)) <= 2 for click in drawn)
     assert len(set(drawn)) > 5
     assert drawn == [next_click(NOTHING, ring, noisy=2, rng=np.random.default_rng(seed)) for seed in range(30)]
+
+
+def test_who_draws_instead_stays_on_the_right_side() -> None:
+    lesion = box(2, slice(3, 6), slice(5, 10))
+    dab = stroke(Click((6, 4, 2)), lesion).marks
+    assert dab[2, 4, 6] == 1
+    assert (dab[~lesion] == 0).all()
+    assert (dab[2, 3:6, 5:9] == 1).all()  # three pixels around the click, within the lesion
+    assert dab[2, 4, 9] == 1
+    assert dab[2, 3, 9] == 0
+    away = stroke(Click((1, 4, 2), positive=False), lesion).marks
+    assert set(np.unique(away)) == {-1, 0}
+    assert (away[lesion] == 0).all()
+    assert away[2, 4, 4] == -1
 
 
 def test_what_cannot_be_compared_is_refused() -> None:

@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tumorseg.errors import InputError
-from tumorseg.interactive.prompts import Click
+from tumorseg.interactive.prompts import Click, Scribble
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Mask = NDArray[np.bool_]
 
+#: Half the width of the brush that a person takes who draws instead, pixels.
+BRUSH = 3
 # Voxels that share a face, an edge or a corner belong together.
 _NEIGHBOURS = np.ones((3, 3, 3), bool)
 
@@ -65,6 +67,21 @@ def next_click(
     if noisy and rng is not None:
         j, i = _missed(error[k], (j, i), noisy, rng)
     return Click((i, j, k), positive)
+
+
+def stroke(click: Click, truth: Mask) -> Scribble:
+    """Return what the person draws instead, for a method that takes strokes: a dab of the brush where the click lies.
+
+    Args:
+        click: of :func:`next_click`.
+        truth: ``(K, J, I)`` bool, what the person wants; nobody paints over the edge of it.
+    """
+    i, j, k = click.at
+    row, column = np.ogrid[: truth.shape[1], : truth.shape[2]]
+    dab = (row - j) ** 2 + (column - i) ** 2 <= BRUSH**2
+    marks = np.zeros(truth.shape, np.int8)
+    marks[k][dab & (truth[k] == click.positive)] = 1 if click.positive else -1
+    return Scribble(marks)
 
 
 def _check(mask: Mask, truth: Mask, noisy: int, rng: np.random.Generator | None) -> None:

@@ -11,7 +11,7 @@ from tests.interactive.balls import CENTRES, RADIUS, RADIUS_K, SHAPE, Balls, bal
 from tumorseg.errors import InputError
 from tumorseg.evaluation.interactive.measure import evaluate_clicks
 from tumorseg.interactive.base import Edit
-from tumorseg.interactive.prompts import Box, Click
+from tumorseg.interactive.prompts import Box, Click, Scribble
 from tumorseg.io.kaggle_3m import Case
 from tumorseg.types import Segmentation
 
@@ -102,6 +102,13 @@ def test_an_unsteady_hand_clicks_elsewhere_and_the_same_way_each_time() -> None:
     assert clicks(3) != clicks(0)
 
 
+def test_a_model_that_takes_strokes_alone_gets_dabs_at_the_same_places() -> None:
+    (row,) = evaluate_clicks(Balls(kinds=(Scribble,)), [BOTH], start="nothing", clicks=2).rows
+    assert [step.click for step in row.made] == [Click((8, 8, 2)), Click((24, 14, 3))]
+    # That method marks what was drawn and nothing else: a disc of three pixels.
+    assert [step.changed for step in row.made] == [29, 29]
+
+
 def test_a_model_without_a_proposal_begins_with_nothing() -> None:
     @dataclass
     class Silent(Balls):
@@ -116,7 +123,7 @@ def test_a_model_without_a_proposal_begins_with_nothing() -> None:
 def test_what_cannot_be_measured_is_refused() -> None:
     with pytest.raises(InputError, match="start of auto, nothing and at least 1 click, got 'some' and 20"):
         evaluate_clicks(Balls(), [BOTH], start="some")
-    with pytest.raises(InputError, match="balls takes no clicks"):
+    with pytest.raises(InputError, match="balls takes neither clicks nor scribbles"):
         evaluate_clicks(Balls(kinds=(Box,)), [BOTH])
     with pytest.raises(InputError, match="got 1 without and 1 unannotated"):
         evaluate_clicks(Balls(), [HEALTHY, UNKNOWN])

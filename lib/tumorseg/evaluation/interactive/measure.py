@@ -14,8 +14,8 @@ import numpy as np
 from tumorseg.errors import InputError
 from tumorseg.evaluation.interactive.elsewhere import harm_elsewhere, lesions_of
 from tumorseg.evaluation.interactive.results import ClickReport, PatientClicks, Step
-from tumorseg.interactive.prompts import Click
-from tumorseg.interactive.robot import next_click
+from tumorseg.interactive.prompts import Click, Scribble
+from tumorseg.interactive.robot import next_click, stroke
 from tumorseg.interactive.session import PromptSession
 from tumorseg.metrics.overlap import dice
 from tumorseg.metrics.pair import Pair
@@ -49,7 +49,7 @@ def evaluate_clicks(
     """Click every patient.
 
     Args:
-        model: what answers.
+        model: what answers. One that takes no clicks, but scribbles, gets a dab of a brush at the same place.
         cases: read one after the other; those without truth or without tumour are counted and passed over.
         start: ``auto`` begins with the model's proposal (with nothing where it has none), ``nothing`` with nothing.
         clicks: after so many the person gives up; who finds no error left stops earlier.
@@ -57,12 +57,12 @@ def evaluate_clicks(
         watch: hears of every click.
 
     Raises:
-        InputError: an unknown start, no click at all, a model that takes no clicks, or no patient with a tumour.
+        InputError: an unknown start, no click at all, a model that takes neither, or no patient with a tumour.
     """
     if start not in STARTS or clicks < 1:
         raise InputError(f"expected a start of {', '.join(STARTS)} and at least 1 click, got {start!r} and {clicks}")
-    if Click not in model.kinds:
-        raise InputError(f"{model.name} takes no clicks: nothing can be measured with them")
+    if not {Click, Scribble} & set(model.kinds):
+        raise InputError(f"{model.name} takes neither clicks nor scribbles: nothing can be measured with them")
     rows: list[PatientClicks] = []
     without_tumour = without_truth = 0
     for case in cases:
@@ -126,8 +126,9 @@ def start_mask(encoded: Encoded, start: str) -> Mask:
 def _clicked(session: PromptSession, click: Click, truth: Mask, lesions: NDArray[np.int32]) -> Step:
     """Click once, and look at what it did."""
     before = session.mask  # stays what it is: a session never writes into a mask it has shown
+    prompt = click if Click in session.model.kinds else stroke(click, truth)
     begin = time.perf_counter()
-    session.add(click)
+    session.add(prompt)
     seconds = time.perf_counter() - begin
     after = session.mask
     elsewhere, harmed = harm_elsewhere(lesions, before, after, click)
