@@ -17,7 +17,6 @@ from starlette.testclient import TestClient
 from tests.interactive.balls import Balls, Seen, two_balls
 from tests.serving import config_for, raw_voxels
 from tumorseg.config import AppConfig
-from tumorseg.interactive.base import Edit
 from tumorseg.interactive.prompts import Scribble
 from tumorseg.types import StudyImage
 
@@ -112,8 +111,3 @@ def read(answer: Any) -> tuple[dict[str, Any], NDArray[np.uint8]]:
     named = {part.get_param("name", header="content-disposition"): part for part in parts}
     params = json.loads(named["params"].get_content())
     return params, raw_voxels(named["image"].get_payload(decode=True)).reshape(bright().shape)
-
-
-def apply(mask: Mask, edit: Edit) -> Mask:
-    """Return the mask after an edit."""
-    return edit.applied(mask)

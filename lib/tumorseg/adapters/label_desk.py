@@ -113,12 +113,20 @@ class LabelDesk:
         return self._keep(entry.id, tag, empty, place, {}, {}, provenance)
 
     def keep(
-        self, image: str, tag: str, segmentation: Segmentation, info: Mapping[str, Any], provenance: Provenance
+        self,
+        image: str,
+        tag: str,
+        segmentation: Segmentation,
+        info: Mapping[str, Any],
+        provenance: Provenance,
+        *,
+        expected_parent: str | None = None,
     ) -> LabelVersion:
         """Keep a label map that was made here, on the voxels of its image.
 
         Raises:
             InputError: it lies on others: the image changed since it was looked at.
+            ConflictError: there is a newer version than ``expected_parent``.
         """
         entry, place = self.source.entry(image), self._place(image)
         if segmentation.grid.shape != place.grid.shape:
@@ -127,7 +135,9 @@ class LabelDesk:
                 "the image changed, look at it again"
             )
         values = {name: value for name, value in segmentation.labels.items() if (segmentation.voxels == value).any()}
-        return self._keep(entry.id, check_tag(tag), segmentation.voxels, place, values, info, provenance)
+        return self._keep(
+            entry.id, check_tag(tag), segmentation.voxels, place, values, info, provenance, expected_parent
+        )
 
     def agreement(self, image: str, tag: str) -> Agreement:
         """Compare the newest labels of an image's annotators.
@@ -197,6 +207,7 @@ class LabelDesk:
         values: Mapping[str, int],
         info: Mapping[str, Any],
         provenance: Provenance,
+        expected_parent: str | None = None,
     ) -> LabelVersion:
         from tumorseg.io.write import write_segmentation
         from tumorseg.types import Segmentation
@@ -204,7 +215,9 @@ class LabelDesk:
         named = {"label_info": [{"name": name, "idx": value} for name, value in values.items()]} if values else {}
         with tempfile.TemporaryDirectory(prefix="tumorseg-") as folder:
             file = write_segmentation(Path(folder) / _DRAFT, Segmentation(voxels, place.grid, values))
-            return self.store.save(image, tag, file, {**named, **info}, provenance, place=place)
+            return self.store.save(
+                image, tag, file, {**named, **info}, provenance, place=place, expected_parent=expected_parent
+            )
 
 
 def _values(classes: list[str], heads: Mapping[str, LabelVersion]) -> dict[str, int]:

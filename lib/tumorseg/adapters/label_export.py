@@ -11,6 +11,7 @@ from typing import Any
 from tumorseg.adapters.label_desk import LabelDesk, Reviewed
 from tumorseg.adapters.staging import check_new_folder, staged
 from tumorseg.errors import NotFoundError
+from tumorseg.labels.prompt_logs import PROMPTS_SUFFIX, PromptLogs
 from tumorseg.labels.types import LabelVersion, check_tag
 
 #: What is beside the labels.
@@ -33,7 +34,7 @@ class Exported:
 def export_labels(
     desk: LabelDesk, target: Path, tag: str, *, approved: bool = False, author: str | None = None
 ) -> Exported:
-    """Copy the newest labels of a tag, ``<image><ending>``, and write MANIFEST.
+    """Copy the newest labels of a tag, ``<image><ending>``, what was clicked for them, and write MANIFEST.
 
     Args:
         desk: the labels.
@@ -52,10 +53,13 @@ def export_labels(
     if not chosen:
         what = f"{len(found)} labels, none of them approved" if found else f"no label tagged {tag!r}"
         raise NotFoundError(f"there is nothing to export: {what}" + (f" by {author}" if author else ""))
+    logs = PromptLogs(desk.store.history.database)
     with staged(target) as folder:
         for reviewed in chosen:
             version = reviewed.version
             shutil.copyfile(desk.store.history.path(version), folder / version.name)
+            if (text := logs.of(version.uid)) is not None:
+                (folder / (version.image + PROMPTS_SUFFIX)).write_text(text, encoding="utf-8")
         manifest = {"tag": tag, "labels": [_described(reviewed) for reviewed in chosen]}
         (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
     written = {reviewed.version.image for reviewed in chosen}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tumorseg.cli.console import note, print_json, print_table
-from tumorseg.cli.options import Json
+from tumorseg.cli.options import Device, Json
 
 if TYPE_CHECKING:
     from tumorseg.adapters.label_desk import LabelDesk, Reviewed
@@ -166,6 +166,40 @@ def export(
         return
     left = f"; {len(done.left_out)} are not approved and left out" if done.left_out else ""
     note(f"{target}: {done.written} labels{left}")
+
+
+@app.command()
+def replay(
+    studies: Studies,
+    image: Image,
+    uid: Annotated[str, typer.Argument(metavar="UID", show_default=False, help="A version; `labels log` lists them.")],
+    labels: Labels = None,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Make the masks of a version again from the prompts that were kept with it, and compare them step by step.
+
+    Ends with 1 where a mask is not what it was, or the model's version is gone.
+
+    [bold]Example[/bold]
+
+        tumorseg labels replay my_studies case7 5d0c2b0f4e5f4b6c9a3f1f1f3c1c9d7e
+    """
+    from dataclasses import asdict
+
+    from tumorseg.adapters.interactive.replaying import Replayer
+    from tumorseg.config import AppConfig
+
+    config = AppConfig.parse(studies, {"labels": labels, "device": device})
+    with _desk(studies, labels) as desk:
+        found = Replayer(desk, config.known_interactive, config.device).version(image, uid)
+    agrees = all(one.verdict == "same" for one in found)
+    if as_json:
+        print_json({"image": image, "uid": uid, "agrees": agrees, "segments": [asdict(one) for one in found]})
+    else:
+        _print(("label", "model", "version", "prompts", "verdict", "edited", "why"), [asdict(one) for one in found])
+    if not agrees:
+        raise typer.Exit(1)
 
 
 @contextmanager

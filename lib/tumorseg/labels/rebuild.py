@@ -15,6 +15,7 @@ from tumorseg.labels.database import Database
 from tumorseg.labels.history import LabelHistory
 from tumorseg.labels.layout import set_aside
 from tumorseg.labels.objects import flush_folder, write_durably
+from tumorseg.labels.prompt_logs import PROMPTS_FOLDER, PromptLogs
 from tumorseg.labels.records import as_json, from_file, from_row, insert
 from tumorseg.labels.reviews import REVIEWS_FOLDER, Reviews
 from tumorseg.labels.tables import MIGRATIONS
@@ -37,6 +38,8 @@ def rebuild_index(history: LabelHistory) -> str:
     _write_moved(history)
     if (history.folder / REVIEWS_FOLDER).is_dir():
         others += Reviews(history.database).recover()
+    if (history.folder / PROMPTS_FOLDER).is_dir():
+        others += PromptLogs(history.database).recover()
     also = f" and {others} rows of other tables" if others else ""
     return f"made again with {len(versions)} versions{also}"
 

@@ -35,6 +35,7 @@ from tumorseg.server import (
     detections,
     errors,
     infer,
+    interactive,
     labels,
     learning,
     ohif,
@@ -101,6 +102,7 @@ def create_app(config: AppConfig, *, exposed: bool = False) -> FastAPI:
     for router in (
         signin.router,
         infer.router,
+        interactive.router,
         detections.router,
         datastore.router,
         labels.router,
@@ -166,9 +168,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 def _warm_up(workplace: Workplace) -> None:
-    """Load the default model; where that fails the first request will say why."""
+    """Load the default model and those for clicks; where that fails the first request will say why."""
     try:
         workplace.engine.warm_up()
+        workplace.interactive.warm_up()
     except TumorSegError as error:
         logger.warning("the default model is not ready: %s", error)
     except Exception:

@@ -117,11 +117,8 @@ def save_label(
         kept = place.datastore.keep_label(
             image, tag or FINAL, path, info, provenance, expected_parent=parent or _matched(request)
         )
-    if kept.tag == FINAL:
-        place.effort.saved(kept, holder(who, said), anyone=who.how == LOCAL.how)
-        place.desk.is_done(kept.image, None if who.how == LOCAL.how else who.name)
-        place.learning.label_saved()
-    note(request, label=kept.uid, tag=kept.tag)
+    place.interactive.prompts.saved(kept, holder(who, said), anyone=who.how == LOCAL.how)
+    tell_of(request, place, who, kept, holder(who, said))
     response.headers["ETag"] = _etag(kept)
     return {"image": image, "label": kept.image, "version": kept.uid, "no_lesion": kept.no_lesion}
 
@@ -178,6 +175,15 @@ def put_label_info(
 ) -> None:
     """Add to what came with the label, as a new version of the same content."""
     place.datastore.update_label_info(label, tag, json_object(info, "info"), made_by(request, who)[0])
+
+
+def tell_of(request: Request, place: Workplace, who: Principal, kept: LabelVersion, name: str) -> None:
+    """Tell who waits for it of a label that was saved under the name of its holder."""
+    if kept.tag == FINAL:
+        place.effort.saved(kept, name, anyone=who.how == LOCAL.how)
+        place.desk.is_done(kept.image, None if who.how == LOCAL.how else who.name)
+        place.learning.label_saved()
+    note(request, label=kept.uid, tag=kept.tag)
 
 
 def holder(who: Principal, said: Mapping[str, Any] | None = None) -> str:

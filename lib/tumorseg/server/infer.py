@@ -104,7 +104,7 @@ async def infer(
             params=params,
             label=label,
         )
-        return _respond(await _done(asked, brought if own else None), output)
+        return respond(await _done(asked, brought if own else None), output)
     if label is not None:
         raise InputError(f"{model!r:.60} takes no label as input: leave the part 'label' out, or ask a scribbles model")
     wanted = parse_params(params)
@@ -122,7 +122,7 @@ async def infer(
             place.effort.looked(image, name)
         else:
             place.effort.proposed(image, name, result)
-    return _respond(result, output)
+    return respond(result, output)
 
 
 async def _done(work: Coroutine[Any, Any, InferResult], brought: ExitStack | None) -> InferResult:
@@ -156,7 +156,7 @@ def _refused(place: Workplace, model: str, image: str, who: Principal, params: s
     return place.detections.refused(model, place.source.entry(image).id, name)
 
 
-def _respond(result: InferResult, output: Output) -> Response:
+def respond(result: InferResult, output: Output) -> Response:
     """Put the answer into the asked form."""
     if output is Output.json:
         return JSONResponse(result.params)

@@ -15,6 +15,7 @@ from tumorseg.access.types import LOCAL, Principal, Role
 from tumorseg.adapters.datastore import FINAL
 from tumorseg.adapters.label_desk import LabelDesk, Reviewed
 from tumorseg.adapters.label_picture import title_of
+from tumorseg.errors import NotFoundError
 from tumorseg.labels.agreement import annotators_heads
 from tumorseg.labels.types import LabelVersion, check_tag
 from tumorseg.server.audit import note
@@ -117,6 +118,16 @@ def version_file(place: Place, image: str, uid: str) -> FileResponse:
     found = place.desk.version(image, uid)
     path = place.datastore.labels.history.path(found)
     return FileResponse(path, filename=found.name, headers={"ETag": f'"{found.uid}"'})
+
+
+@router.get("/{image}/versions/{uid}/prompts", summary="What was clicked to make a version")
+@rule(Role.VIEWER, "label.read")
+def version_prompts(place: Place, image: str, uid: str) -> Response:
+    """Send the prompts of every segment, with their times and the digests of the masks; 404 where none were kept."""
+    text = place.interactive.prompts.logs.of(place.desk.version(image, uid).uid)
+    if text is None:
+        raise NotFoundError(f"label version {uid} has no prompts: it was drawn, or made by a model alone")
+    return Response(text, media_type="application/json")
 
 
 @router.get("/{image}/versions/{uid}/picture", summary="A version drawn on the slices of its image, as PNG")

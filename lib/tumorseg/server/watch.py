@@ -29,6 +29,7 @@ def install(app: FastAPI) -> None:
     numbers.ask("sessions", partial(_sessions, app.state.sessions))
     numbers.ask("caches", partial(_caches, place))
     numbers.ask("audit", partial(_audit, trail))
+    numbers.ask("interactive", partial(_interactive, place))
     numbers.ask("queue", lambda: metrics.queue_numbers(place.engine.queue.stats()))
     numbers.ask("learning", partial(learning_numbers, place.learning))
     place.engine.queue.observer = numbers.count_job
@@ -61,9 +62,15 @@ def _sessions(store: SessionStore) -> Iterator[Metric]:
     yield metrics.gauge("tumorseg_sessions", "Sessions that are open.", store.count())
 
 
+def _interactive(place: Workplace) -> Iterator[Metric]:
+    masks = len(place.interactive.entries)
+    yield metrics.gauge("tumorseg_interactive_masks", "Masks that people are making with clicks.", masks)
+
+
 def _caches(place: Workplace) -> Iterator[Metric]:
     size = GaugeMetricFamily("tumorseg_cache_bytes", "What the caches hold.", labels=["cache"])
     size.add_metric(["memory_images"], place.engine.cached_bytes())
+    size.add_metric(["interactive"], place.interactive.nbytes())
     for name, held in place.source.cached_bytes().items():
         size.add_metric([name], held)
     yield size

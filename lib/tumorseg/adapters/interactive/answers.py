@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tumorseg.adapters.inference.answer import centroids, encode
 from tumorseg.adapters.wire import MARKUPS, InferResult, ResultFormat
@@ -17,8 +17,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tumorseg.adapters.interactive.looks import Look
+    from tumorseg.geometry import Grid
     from tumorseg.interactive.log import PromptLog
 
+    Mask = NDArray[np.bool_]
+
+Box: TypeAlias = tuple[slice, slice, slice]
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.\-]+")
 
 
@@ -43,6 +47,19 @@ def require_label_map(wanted: ResultFormat) -> None:
         raise InputError(f"an interactive model answers with a mask: ask for .nrrd, not {wanted.extension}")
 
 
+def changed_box(before: Mask, after: Mask) -> Box | None:
+    """Return the smallest box ``(k, j, i)`` in which two masks differ, None where they are the same."""
+    import numpy as np
+
+    differs, box = before ^ after, []
+    for axis in range(3):
+        hit = np.flatnonzero(differs.any(axis=tuple({0, 1, 2} - {axis})))
+        if not len(hit):
+            return None
+        box.append(slice(int(hit[0]), int(hit[-1]) + 1))
+    return box[0], box[1], box[2]
+
+
 def encoded(
     title: str,
     look: Look,
@@ -50,6 +67,7 @@ def encoded(
     labels: Mapping[str, int],
     wanted: ResultFormat,
     steps: dict[str, float],
+    box: Box | None = None,
 ) -> InferResult:
     """Return the answer to one request.
 
@@ -60,6 +78,7 @@ def encoded(
         labels: of the model, name -> value.
         wanted: the form.
         steps: seconds by step so far.
+        box: send this part ``(k, j, i)`` alone, on a grid of its own; None sends all.
     """
     import numpy as np
 
@@ -71,7 +90,12 @@ def encoded(
     for one in made:
         voxels[one.mask] = values[one.label]
     segmentation = Segmentation(voxels, look.place.grid, values)
-    data, params = encode(segmentation, wanted), _params(look, made, segmentation)
+    params, sent = _params(look, made, segmentation), segmentation
+    if box is not None:
+        sent = Segmentation(np.ascontiguousarray(voxels[box]), _part(segmentation.grid, box), values)
+        first, size = [part.start for part in box], [part.stop - part.start for part in box]
+        params["box"] = {"origin": first[::-1], "size": size[::-1]}
+    data = encode(sent, wanted)
     taken = {"queued": 0.0, "encode": 0.0, "click": 0.0, **steps, "write": time.perf_counter() - begin}
     taken["total"] = sum(taken.values())
     latencies = {step: round(seconds, 4) for step, seconds in taken.items()}
@@ -79,15 +103,27 @@ def encoded(
     return InferResult(data, name, {**params, "latencies": latencies}, segmentation)
 
 
+def _part(grid: Grid, box: Box) -> Grid:
+    """Return where the voxels of a box lie."""
+    import numpy as np
+
+    affine = np.array(grid.affine)
+    affine[:3, 3] = grid.points(np.array([[part.start for part in box[::-1]]], float))[0]
+    k, j, i = (part.stop - part.start for part in box)
+    return type(grid)((k, j, i), affine)
+
+
 def values_of(names: Sequence[str], labels: Mapping[str, int]) -> dict[str, int]:
-    """Give every segment its value: the model's where it has one, else the smallest that is free."""
+    """Give every segment its value: the known one where it has one and none before it does, else the smallest free."""
     known = {name.casefold(): value for name, value in labels.items()}
-    values = {name: known[name.casefold()] for name in names if name.casefold() in known}
+    values: dict[str, int] = {}
+    for name in names:
+        value = known.get(name.casefold())
+        if value is not None and value not in values.values():
+            values[name] = value
     for name in names:
         if name not in values:
-            values[name] = next(
-                value for value in range(1, len(names) + len(values) + 2) if value not in values.values()
-            )
+            values[name] = next(value for value in range(1, len(names) + 1) if value not in values.values())
     return values
 
 

@@ -5,6 +5,7 @@ What is done where, and in which order: :mod:`tumorseg.adapters.interactive.turn
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,16 +15,18 @@ from typing import TYPE_CHECKING, Any
 from tumorseg.adapters.interactive import starts
 from tumorseg.adapters.interactive.answers import Made, encoded, require_label_map
 from tumorseg.adapters.interactive.dialects import Asked, parse
+from tumorseg.adapters.interactive.keeper import PromptKeeper
 from tumorseg.adapters.interactive.layers import Drawn, read_layers
-from tumorseg.adapters.interactive.looks import Look, Looks
+from tumorseg.adapters.interactive.looks import Look, Looks, LookTask
 from tumorseg.adapters.interactive.models import InteractiveModels
+from tumorseg.adapters.interactive.records import packed
 from tumorseg.adapters.interactive.sessions import Entries, Entry
 from tumorseg.adapters.interactive.turns import Turns
-from tumorseg.errors import InputError
+from tumorseg.errors import InputError, TumorSegError
 from tumorseg.interactive.base import require_kind
 from tumorseg.interactive.log import mask_sha256
 from tumorseg.interactive.packed import pack
-from tumorseg.interactive.prompts import Box, Prompt, check
+from tumorseg.interactive.prompts import Box, Click, Prompt, check
 from tumorseg.interactive.session import PromptSession
 
 if TYPE_CHECKING:
@@ -39,7 +42,10 @@ if TYPE_CHECKING:
 
     Mask = NDArray[np.bool_]
 
+logger = logging.getLogger(__name__)
 _MEGABYTE, _MINUTE = 1 << 20, 60.0
+#: Of the memory masks have this part; looks that are kept have the rest.
+_MASKS_SHARE = 4
 
 
 @dataclass(frozen=True)
@@ -83,15 +89,19 @@ class InteractiveDesk:
     Attributes:
         models: by name.
         entries: the masks in the making.
+        prompts: keeps them with the labels that are saved.
     """
 
     def __init__(self, config: AppConfig, engine: Engine, history: LabelHistory) -> None:
         self.models = InteractiveModels(config)
-        self._engine, self._history = engine, history
+        self._device = config.device
+        self._history, self.through_the_door = history, engine.through_the_door
         self.turns = Turns(engine.queue, config.device)
         limit = config.interactive_cache_mb * _MEGABYTE
-        self.looks = Looks(self.turns, config.device, limit)
-        self.entries = Entries(self.looks.kept, limit, config.interactive_minutes * _MINUTE)
+        of_masks = limit // _MASKS_SHARE
+        self.looks = Looks(self.turns, config.device, limit - of_masks)
+        self.entries = Entries(self.looks.kept, of_masks, config.interactive_minutes * _MINUTE)
+        self.prompts = PromptKeeper(history, self.entries)
 
     async def infer(
         self, name: str, opening: Callable[[], Opened], values: Mapping[str, Any], wanted: ResultFormat, who: Who
@@ -112,7 +122,7 @@ class InteractiveDesk:
         """
         require_label_map(wanted)
         steps: dict[str, float] = {}
-        model, opened = await self._engine.through_the_door(lambda: (self.models.get(name), opening()))
+        model, opened = await self.through_the_door(lambda: (self.models.get(name), opening()))
         asked = parse(values, tuple(model.labels))
         look = await self.looks.of(model, opened.subject, who.caller, steps)
         drawn = await self._drawn(opened, asked, look)
@@ -120,7 +130,6 @@ class InteractiveDesk:
         made = []
         for label, prompts in wishes.items():
             made.append(await self._segment(model, opened, look, asked, label, prompts, drawn, who, steps))
-        self.entries.sweep()
         write = partial(encoded, opened.subject.title, look, made, model.labels, wanted, steps)
         return await self.turns.aside(write)
 
@@ -129,22 +138,49 @@ class InteractiveDesk:
     ) -> Mask:
         """Bring a mask to exactly these prompts, each new one a turn of its own; the entry's lock is held."""
         session = entry.session
-        known = {pack(prompt) for prompt in session.prompts}
-        old = [prompt for prompt in prompts if pack(prompt) in known]
-        new = [prompt for prompt in prompts if pack(prompt) not in known]
-        if not new and len(old) == len(known):
+        old, new = await self.turns.aside(partial(_planned, session, prompts))
+        if new is None:
             return session.mask
         for end in range(1, len(new) + 1) if new else (0,):
             await self.turns.click(model, partial(session.follow, [*old, *new[:end]]), caller, steps)
+        self.entries.shrink(entry)
         return session.mask
+
+    def warm_up(self) -> None:
+        """Load the models that drive a network and have each answer a click that means nothing."""
+        for name in self.models.names:
+            try:
+                model = self.models.get(name)
+                if model.slow and Click in model.kinds:
+                    self._click_noise(model)
+            except TumorSegError as error:
+                logger.info("interactive model %s is not warm: %s", name, error)
 
     def nbytes(self) -> int:
         """Return the bytes of masks and looks that are kept."""
-        return self.entries.nbytes()
+        return self.looks.kept.size() + self.entries.nbytes()
 
     def close(self) -> None:
         """Give up what waits."""
         self.turns.close()
+
+    def _click_noise(self, model: Interactive) -> None:
+        """Ask a model about a slice that means nothing, where it answers everybody else."""
+        import numpy as np
+
+        from tumorseg.adapters.inference.subject import Subject
+        from tumorseg.geometry import Grid
+        from tumorseg.types import StudyImage
+
+        channels = model.channels or ("",)
+        noise = np.random.default_rng(0).random((len(channels), 3, 64, 64), dtype=np.float32)
+        image = StudyImage(noise, Grid((3, 64, 64), np.eye(4)), channels)
+        task = LookTask(model, Subject("warm-up", None, lambda _: (image, image.grid)), self._device, self.looks.kept)
+        look, _, _ = self.turns.queue.submit(task, None, "warm-up", counted=False).result()
+        nothing, click = np.zeros(image.grid.shape, bool), Click((32, 32, 1))
+        self.turns.queue.urgent(
+            self._device, model.name, lambda: model.answer(look.encoded, nothing, (), click)
+        ).result()
 
     async def _drawn(self, opened: Opened, asked: Asked, look: Look) -> Drawn:
         if opened.label is None:
@@ -180,11 +216,13 @@ class InteractiveDesk:
     ) -> Made:
         """Answer the prompts of one segment."""
         key = (who.owner, opened.image, look.key, label, asked.start, asked.tag) if opened.keep and look.key else None
-        entry = self._found(key, asked, prompts, drawn)
+        find = partial(self._found, key, asked, prompts, drawn)
+        entry = await self.turns.aside(find)
         if entry is None:
-            start = await self._start(model, opened, look, asked, label, drawn)
-            entry = self._found(key, asked, prompts, drawn)  # another request of theirs may have been faster
-            entry = entry or self._begun(key, self.entry(who.owner, opened.image, label, look, model, start))
+            start = await self.start(model, opened, look, asked, label, drawn)
+            made = await self.turns.aside(partial(self.entry, who.owner, opened.image, label, look, model, start))
+            entry = await self.turns.aside(find)  # another request of theirs may have been faster
+            entry = entry or self._begun(key, made)
         async with entry.lock:
             mask = await self.follow(entry, model, prompts, who.caller, steps)
             return Made(label, mask, entry.session.log())
@@ -211,10 +249,11 @@ class InteractiveDesk:
         session = PromptSession(
             model, look.encoded, start[0], start[1], image=image or "session", label=label, state=look.state
         )
-        return Entry(owner, image, label, look, session)
+        kept = packed(start[0]) if start[1] == starts.SHOWN else None
+        return Entry(owner, image, label, look, session, kept)
 
-    async def _start(
-        self, model: Interactive, opened: Opened, look: Look, asked: Asked, label: str, drawn: Drawn
+    async def start(
+        self, model: Interactive, opened: Opened, look: Look, asked: Asked, label: str, drawn: Drawn | None
     ) -> tuple[Mask, str]:
         """Return the mask that a segment begins with, and its name."""
         if asked.start == "label":
@@ -222,9 +261,18 @@ class InteractiveDesk:
             return await self.turns.aside(read)
         if asked.start == "nothing":
             return starts.nothing(look)
-        if drawn.shown is not None and drawn.shown.any():
+        if drawn is not None and drawn.shown is not None and drawn.shown.any():
             return drawn.shown, starts.SHOWN
         return starts.proposed(model, look, label)
+
+
+def _planned(session: PromptSession, prompts: Sequence[Prompt]) -> tuple[list[Prompt], list[Prompt] | None]:
+    """Tell the prompts that a session knows from new ones; None for these where it knows exactly all of them."""
+    known = {pack(prompt) for prompt in session.prompts}
+    wanted = {pack(prompt): prompt for prompt in prompts}
+    old = [prompt for one, prompt in wanted.items() if one in known]
+    new = [prompt for one, prompt in wanted.items() if one not in known]
+    return old, new if new or len(old) < len(known) else None
 
 
 def _begins_anew(session: PromptSession, asked: Asked, prompts: Sequence[Prompt], drawn: Drawn) -> bool:

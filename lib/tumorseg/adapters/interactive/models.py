@@ -35,6 +35,11 @@ class InteractiveModels:
     def __contains__(self, name: str) -> bool:
         return name in self._locks
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The served models."""
+        return tuple(self._locks)
+
     def get(self, name: str) -> Interactive:
         """Return a model, building it where that was not done yet.
 

@@ -71,8 +71,8 @@ class Entries:
     """Every mask in the making.
 
     Args:
-        kept: the looks in memory, which count too.
-        max_bytes: of looks and masks together.
+        kept: the looks in memory.
+        max_bytes: of masks, and of looks that nobody keeps but for them.
         idle_s: after which an unused one ends.
         clock: monotonic, s.
     """
@@ -163,12 +163,12 @@ class Entries:
                     self.drop(entry)
 
     def nbytes(self) -> int:
-        """Return the bytes of all masks and all looks, those too that sessions alone still hold."""
+        """Return the bytes of all masks, and of looks that made way in memory and that only masks still hold."""
         with self._lock:
             entries = list(self._entries.values())
         looks = {id(entry.look): entry.look for entry in entries}
         held = [look.nbytes for look in looks.values() if look.key is None or self._kept.peek(look.key) is not look]
-        return self._kept.size() + sum(held) + sum(entry.session.nbytes for entry in entries)
+        return sum(held) + sum(entry.session.nbytes for entry in entries)
 
     def _touched(self, entry: Entry) -> Entry:
         entry.used = self._clock()

@@ -60,13 +60,17 @@ def mask_of(history: LabelHistory, version: LabelVersion, label: str, look: Look
     """Return what a label version marks as ``label``, ``(K, J, I)``; a class of another case is the same one."""
     import numpy as np
 
-    from tumorseg.labels.agreement import masks_of
-
-    names = {value: name for name, value in labels.items()}
-    place = look.place
-    masks = masks_of(history.path(version), version.info, place.grid, placed=place.placed, names=names)
+    masks = segments_of(history, version, look, labels)
     found: Mask = np.zeros(look.encoded.shape, bool)
     for name, mask in masks.items():
         if name.casefold() == label.casefold():
             found |= mask
     return found
+
+
+def segments_of(history: LabelHistory, version: LabelVersion, look: Look, labels: Mapping[str, int]) -> dict[str, Mask]:
+    """Return what a label version marks, name -> ``(K, J, I)``; values without a name are those of ``labels``."""
+    from tumorseg.labels.agreement import masks_of
+
+    names, place = {value: name for name, value in labels.items()}, look.place
+    return dict(masks_of(history.path(version), version.info, place.grid, placed=place.placed, names=names))

@@ -1,0 +1,256 @@
+"""``/interactive/``: one mask, prompt by prompt, with undo, redo, its log, and a label at the end.
+
+MONAI Label has no such addresses: its clients send all points with every request to ``/infer``, which is answered from
+the same sessions. Who uses these sends each prompt once, may take only the changed box as the answer, and gets the way
+to the mask as well as the mask. A session belongs to who opened it, and ends when it is left alone.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse, Response
+
+from tumorseg.access.types import Principal, Role
+from tumorseg.adapters.datastore import FINAL
+from tumorseg.adapters.inference.subject import Subject
+from tumorseg.adapters.interactive import steps as own
+from tumorseg.adapters.interactive.answers import require_label_map
+from tumorseg.adapters.interactive.desk import Opened, Who
+from tumorseg.adapters.interactive.dialects import name_of
+from tumorseg.adapters.interactive.sessions import Entry
+from tumorseg.adapters.wire import parse_params
+from tumorseg.adapters.workplace import Workplace
+from tumorseg.errors import InputError
+from tumorseg.interactive.prompts import Prompt, Propagate, check
+from tumorseg.labels.types import LabelVersion, check_tag
+from tumorseg.server.audit import note
+from tumorseg.server.clicks import caller_of
+from tumorseg.server.common import Place
+from tumorseg.server.datastore import made_by, tell_of
+from tumorseg.server.gone import unless_gone
+from tumorseg.server.infer import Output, respond
+from tumorseg.server.interactive_models import Changed, MaskOut, OpenIn, PromptsIn, PropagateIn
+from tumorseg.server.rules import Caller, rule
+from tumorseg.server.session import OwnSessions, Sessions
+
+router = APIRouter(prefix="/interactive", tags=["clicks"])
+_LONGEST = 4000
+#: How the answer is wanted, as JSON in the address.
+Said = Annotated[str, Query(max_length=_LONGEST, description="JSON: result_extension, result_dtype, result_compress")]
+
+
+@router.post("/", summary="Begin a mask")
+@rule(Role.ANNOTATOR, "infer")
+async def begin(request: Request, place: Place, sessions: Sessions, who: Caller, said: OpenIn) -> MaskOut:
+    """Look at an image and begin a mask on it; the first look at an image may take seconds, every click after none."""
+    if bool(said.image) == bool(said.session_id):
+        raise InputError("expected an image or a session_id, and not both")
+    note(request, image=said.image)
+    label = None if said.label is None else name_of(said.label, "label")
+    wanted = own.Wanted(said.model, label, said.start, check_tag(said.tag))
+    asking = Who(who.name, caller_of(request, who))
+    with ExitStack() as brought:
+        opening = partial(_opened, place, sessions, brought, said)
+        entry = await unless_gone(request, own.begin(place.interactive, opening, wanted, asking))
+    if entry.image:
+        place.effort.looked(entry.image, who.name)
+    return MaskOut.of(entry)
+
+
+@router.get("/{id}", summary="Where a mask is")
+@rule(Role.ANNOTATOR)
+async def show(place: Place, who: Caller, id: str) -> MaskOut:
+    """Describe a mask."""
+    return MaskOut.of(place.interactive.entries.get(id, who.name))
+
+
+@router.post("/{id}/prompts", summary="Answer prompts")
+@rule(Role.ANNOTATOR, "infer")
+async def prompt(
+    request: Request,
+    place: Place,
+    who: Caller,
+    id: str,
+    said: PromptsIn,
+    changed: Changed = Changed.all,
+    output: Output = Output.all,
+    params: Said = "{}",
+) -> Response:
+    """Answer as ``/infer`` does, with the mask or only the changed box of it (``params.box`` says where it lies)."""
+    entry = await _mine(request, place, who, id)
+    prompts = await place.interactive.turns.aside(partial(own.prompts_of, entry, said.prompts))
+    return await _prompted(request, place, who, entry, prompts, changed, output, params)
+
+
+@router.post("/{id}/propagate", summary="Let the neighbours of a corrected slice follow it")
+@rule(Role.ANNOTATOR, "infer")
+async def propagate(
+    request: Request,
+    place: Place,
+    who: Caller,
+    id: str,
+    said: PropagateIn,
+    changed: Changed = Changed.all,
+    output: Output = Output.all,
+    params: Said = "{}",
+) -> Response:
+    """Answer as to any other prompt; it can be undone like one."""
+    entry = await _mine(request, place, who, id)
+    wanted = Propagate(said.slice, said.axis, said.first, said.last)
+    check([wanted], entry.look.encoded.shape)
+    return await _prompted(request, place, who, entry, [wanted], changed, output, params)
+
+
+@router.post("/{id}/undo", summary="Take the last prompt back")
+@rule(Role.ANNOTATOR, "infer")
+async def undo(
+    request: Request,
+    place: Place,
+    who: Caller,
+    id: str,
+    changed: Changed = Changed.all,
+    output: Output = Output.all,
+    params: Said = "{}",
+) -> Response:
+    """Return to the mask before it, exactly; 409 where there is none."""
+    return await _moved(request, place, who, id, changed, output, params, forth=False)
+
+
+@router.post("/{id}/redo", summary="Bring back what was undone last")
+@rule(Role.ANNOTATOR, "infer")
+async def redo(
+    request: Request,
+    place: Place,
+    who: Caller,
+    id: str,
+    changed: Changed = Changed.all,
+    output: Output = Output.all,
+    params: Said = "{}",
+) -> Response:
+    """Bring it back without asking the model; 409 where nothing was undone since the last prompt."""
+    return await _moved(request, place, who, id, changed, output, params, forth=True)
+
+
+@router.get("/{id}/mask", summary="A mask as a label map")
+@rule(Role.ANNOTATOR, "infer")
+async def mask(request: Request, place: Place, who: Caller, id: str, params: Said = "{}") -> Response:
+    """Send the mask as it is now."""
+    entry = await _mine(request, place, who, id)
+    return await _answered(place, entry, {}, None, Output.image, params)
+
+
+@router.get("/{id}/log", summary="How a mask came about")
+@rule(Role.ANNOTATOR, "infer")
+async def log(request: Request, place: Place, who: Caller, id: str) -> Response:
+    """Send every prompt with its time, the model's version and the digest of the mask that it led to."""
+    entry = await _mine(request, place, who, id, still_there=False)
+    text = await place.interactive.turns.aside(entry.session.log().to_json)
+    return Response(text, media_type="application/json")
+
+
+@router.post("/{id}/save", summary="Save a mask as a label of its image")
+@rule(Role.ANNOTATOR, "label.save")
+async def save(
+    request: Request,
+    place: Place,
+    who: Caller,
+    id: str,
+    tag: str = FINAL,
+    others: Annotated[bool, Query(description="keep the other segments of the newest label")] = True,
+) -> dict[str, Any]:
+    """Keep the mask as a new label version, with its log; an empty one alone says "no lesion"."""
+    check_tag(tag)
+    entry = await _mine(request, place, who, id)
+    if not entry.image:
+        raise InputError("the image of a session is not kept, and neither is a label of it: download the mask")
+    async with entry.lock:
+        kept = await run_in_threadpool(_saved, request, place, who, entry, tag, others)
+    return {"image": entry.image, "label": kept.image, "version": kept.uid, "no_lesion": kept.no_lesion}
+
+
+@router.delete("/{id}", summary="End a session")
+@rule(Role.ANNOTATOR)
+async def end(place: Place, who: Caller, id: str) -> dict[str, Any]:
+    """Forget a mask; what was saved of it stays."""
+    place.interactive.entries.drop(place.interactive.entries.get(id, who.name))
+    return {}
+
+
+async def _mine(request: Request, place: Workplace, who: Principal, id: str, *, still_there: bool = True) -> Entry:
+    """Return the caller's mask, whose image has to be what it was."""
+    entry = place.interactive.entries.get(id, who.name)
+    note(request, image=entry.image)
+    if entry.image and still_there:
+        subject: Subject = await place.interactive.through_the_door(partial(place.engine.of_source, entry.image))
+        own.check_unchanged(entry, subject)
+    return entry
+
+
+async def _prompted(
+    request: Request,
+    place: Workplace,
+    who: Principal,
+    entry: Entry,
+    prompts: list[Prompt],
+    changed: Changed,
+    output: Output,
+    params: str,
+) -> Response:
+    steps: dict[str, float] = {}
+    require_label_map(parse_params(params))
+    work = own.add(place.interactive, entry, prompts, caller_of(request, who), steps)
+    masks = await unless_gone(request, work)
+    return await _answered(place, entry, steps, masks if changed is Changed.box else None, output, params)
+
+
+async def _moved(
+    request: Request,
+    place: Workplace,
+    who: Principal,
+    id: str,
+    changed: Changed,
+    output: Output,
+    params: str,
+    *,
+    forth: bool,
+) -> Response:
+    require_label_map(parse_params(params))
+    entry = await _mine(request, place, who, id)
+    masks = await own.back(place.interactive, entry, forth=forth)
+    return await _answered(place, entry, {}, masks if changed is Changed.box else None, output, params)
+
+
+async def _answered(
+    place: Workplace, entry: Entry, steps: dict[str, float], masks: Any, output: Output, params: str
+) -> Response:
+    """Send the mask, the changed box, or where nothing changed what is known of the session alone."""
+    wanted = parse_params(params)
+    result = await place.interactive.turns.aside(partial(own.answer, entry, wanted, steps, masks))
+    session = MaskOut.of(entry).model_dump()
+    if result is None:
+        return JSONResponse({"box": None, "session": session})
+    result.params["session"] = session
+    return respond(result, output)
+
+
+def _opened(place: Workplace, sessions: OwnSessions, brought: ExitStack, said: OpenIn) -> Opened:
+    """Find out what is to be looked at; in a thread."""
+    if said.session_id:
+        return Opened(Subject.of_file(brought.enter_context(sessions.image(said.session_id))))
+    return Opened(place.engine.of_source(said.image), said.image)
+
+
+def _saved(request: Request, place: Workplace, who: Principal, entry: Entry, tag: str, others: bool) -> LabelVersion:
+    """Keep the label and its log, and tell who waits for one; in a thread."""
+    history = place.datastore.labels.history
+    drawn, parent = own.label_map(history, entry, tag, place.config.label_classes, others=others)
+    provenance = own.provenance(made_by(request, who)[0], entry)
+    kept = place.desk.keep(entry.image, tag, drawn, {}, provenance, expected_parent=parent)
+    place.interactive.prompts.keep(kept, [entry])
+    tell_of(request, place, who, kept, who.name)
+    return kept

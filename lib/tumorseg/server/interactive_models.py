@@ -1,0 +1,80 @@
+"""What ``/interactive`` takes and answers, as programs see it in ``/openapi.json``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from tumorseg.adapters.datastore import FINAL
+from tumorseg.adapters.interactive.dialects import Start
+from tumorseg.adapters.interactive.sessions import Entry
+
+
+class Changed(StrEnum):
+    """Which part of the mask is sent."""
+
+    all = "all"
+    box = "box"
+
+
+class OpenIn(BaseModel):
+    """What is to be clicked on."""
+
+    image: str = Field("", description="id of an image")
+    session_id: str = Field("", description="of an image that was sent to /session/, instead of an id")
+    model: str = Field(description="an interactive model of /info/")
+    label: str | None = Field(None, description="name of the segment; by default the model's only label")
+    start: Start = Field("auto", description="what it begins as: the model's proposal, nothing, or the saved label")
+    tag: str = Field(FINAL, description="of the saved label")
+
+
+class PromptsIn(BaseModel):
+    """Prompts, answered one after the other."""
+
+    prompts: Any = Field(description='list of {"click": [i, j, k], "positive": true}, {"box": …}, … (docs)')
+
+
+class PropagateIn(BaseModel):
+    """Which slices follow a corrected one."""
+
+    slice: int = Field(description="index of the slice that is right")
+    axis: int = Field(0, description="0, 1 or 2 of (K, J, I): along which the slices are stacked")
+    first: int | None = Field(None, description="smallest index that may follow; null lets it end by itself")
+    last: int | None = Field(None, description="largest index that may follow")
+
+
+class MaskOut(BaseModel):
+    """A mask in the making."""
+
+    id: str
+    image: str
+    model: str
+    version: str
+    label: str
+    start: str = Field(description="auto, nothing, or the uid of the label version")
+    shape: tuple[int, int, int] = Field(description="voxels along i, j, k")
+    prompts: int = Field(description="in effect")
+    undo: bool
+    redo: bool
+    sha256: str = Field(description="of the mask")
+
+    @classmethod
+    def of(cls, entry: Entry) -> MaskOut:
+        """Describe it as it is now."""
+        session, log = entry.session, entry.session.log()
+        k, j, i = log.shape
+        return cls(
+            id=entry.id,
+            image=entry.image,
+            model=log.model,
+            version=log.version,
+            label=entry.label,
+            start=log.start,
+            shape=(i, j, k),
+            prompts=len(log.steps),
+            undo=session.can_undo,
+            redo=session.can_redo,
+            sha256=log.sha256,
+        )
