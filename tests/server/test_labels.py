@@ -265,7 +265,7 @@ def test_a_label_of_another_image_is_refused_at_save(ask: Ask, client: TestClien
 def test_the_addresses_are_described(client: TestClient) -> None:
     paths = client.get("/openapi.json").json()["paths"]
     found = {path for path in paths if path.startswith("/labels")}
-    assert len(found) == 11
+    assert len(found) == 12
     answer = paths["/labels/{image}/agreement"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
     assert answer["$ref"].endswith("AgreementOut")
 
