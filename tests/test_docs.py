@@ -63,7 +63,7 @@ def test_commands_and_options_exist(page: Path) -> None:
             if hasattr(said, "commands") and words and words[0] in said.commands:
                 said = said.commands[words[0]]  # a command of a group, such as `tumorseg user add`
             options = {option for parameter in said.params for option in (*parameter.opts, *parameter.secondary_opts)}
-            assert set(re.findall(r"(?<=\s)--?[a-z][a-z-]*", match[2])) <= options, command
+            assert set(re.findall(r"(?<=\s)--?[a-z][a-z0-9-]*", match[2])) <= options, command
 
 
 @pytest.mark.parametrize("page", PAGES, ids=IDS)
