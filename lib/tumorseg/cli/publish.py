@@ -75,7 +75,7 @@ def _headline(figures: Mapping[str, Any]) -> str:
     if "map50" in figures:
         return f"mAP@0.5 {figures['map50']:.3f}, mean Dice {figures['dice_mean']:.3f} on {figures['images']} pictures"
     if "dice_after" in figures:
-        after = ", ".join(f"{figures['dice_after'][n]:.3f} after {n}" for n in ("0", "1", "3", "5", "10"))
+        after = ", ".join(f"{dice:.3f} after {n}" for n, dice in figures["dice_after"].items())
         return f"mean Dice {after} clicks on {figures['patients']} patients"
     if "auc" in figures:
         return f"AUC {figures['auc']:.3f} on {figures['slices']} slices of {figures['patients']} patients"
