@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from tumorseg.server import ohif
+from tumorseg.server.ohif_corrections import CORRECTIONS, Correction
 
 
 @pytest.fixture(scope="module")
@@ -22,8 +23,8 @@ def test_every_correction_finds_its_text_in_the_pinned_wheel() -> None:
     assert ohif.missing() == ()
 
 
-@pytest.mark.parametrize("correction", ohif.CORRECTIONS, ids=lambda correction: correction.old[:24])
-def test_no_file_is_sent_uncorrected(client: TestClient, correction: ohif.Correction) -> None:
+@pytest.mark.parametrize("correction", CORRECTIONS, ids=lambda correction: correction.old[:24])
+def test_no_file_is_sent_uncorrected(client: TestClient, correction: Correction) -> None:
     holding = [name for name, path in ohif.files().items() if correction.old.encode() in path.read_bytes()]
     assert holding
     for name in holding:
@@ -55,7 +56,7 @@ def test_another_wheel_is_sent_as_it_is_and_the_log_says_so(
 ) -> None:
     ohif.missing.cache_clear()
     ohif.corrected.cache_clear()
-    monkeypatch.setattr(ohif, "CORRECTIONS", (ohif.Correction("index.html", "<no such text>", ""),))
+    monkeypatch.setattr(ohif, "CORRECTIONS", (Correction("index.html", "<no such text>", ""),))
     try:
         assert ohif.missing() == ("<no such text>",)
         assert ohif.corrected("index.html") is None
