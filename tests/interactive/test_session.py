@@ -255,12 +255,14 @@ def test_a_prompt_that_the_model_or_the_image_does_not_take_is_refused_before_an
 
 
 def test_slices_follow_in_a_session_of_any_model_and_replay_and_undo() -> None:
-    session = new(OnlyClicks())
+    start = OnlyClicks().encode(two_balls()).proposal.copy()
+    start[[k for k in range(SHAPE[0]) if k != A.at[2]]] = False  # one slice of the ball is marked
+    session = new(OnlyClicks(), start)
     session.add(A)
     before = session.mask
     session.add(Propagate(A.at[2], first=A.at[2] - 1, last=A.at[2] + 1))
     assert (session.mask != before).any()
-    assert np.array_equal(replayed(session), session.mask)
+    assert np.array_equal(replayed(session, start), session.mask)
     assert type(session.log()).from_json(session.log().to_json()) == session.log()
     assert session.log().events[-1].kind == "propagate"
     after = session.mask
