@@ -14,8 +14,12 @@ CONFIGURATION = "configs/sam2.1/sam2.1_hiera_t.yaml"
 def write_checkpoint(path: Path) -> Path:
     """Write what Meta publishes as ``sam2.1_hiera_tiny.pt``, through the package, with other numbers in it."""
     import torch
+    from hydra import initialize_config_module
+    from hydra.core.global_hydra import GlobalHydra
     from sam2.build_sam import build_sam2
 
+    if not GlobalHydra.instance().is_initialized():  # a test before this one cleared it, as MONAI Label's task does
+        initialize_config_module("sam2", version_base="1.2")
     with torch.random.fork_rng():
         torch.manual_seed(6)
         network = build_sam2(CONFIGURATION, None, device="cpu")
