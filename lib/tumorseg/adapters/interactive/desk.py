@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tumorseg.adapters.interactive import starts
 from tumorseg.adapters.interactive.answers import Made, encoded, require_label_map
 from tumorseg.adapters.interactive.dialects import Asked, parse
+from tumorseg.adapters.interactive.handed import as_stored
 from tumorseg.adapters.interactive.keeper import PromptKeeper
 from tumorseg.adapters.interactive.layers import Drawn, read_layers
 from tumorseg.adapters.interactive.looks import Look, Looks, LookTask
@@ -200,7 +201,7 @@ class InteractiveDesk:
         for prompt in prompts:
             require_kind(model, prompt)
         check(prompts, shape)
-        return prompts
+        return as_stored(prompts, look.place.grid)
 
     async def _segment(
         self,
