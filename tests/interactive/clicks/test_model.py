@@ -59,18 +59,16 @@ def test_the_proposal_is_the_default_models_mask_voxel_for_voxel(model, axial):
     assert axial.nbytes > axial.fine.nbytes
 
 
-@pytest.mark.parametrize("name", ["axial", "oblique sagittal", "flipped slices", "permuted oblique"])
-@pytest.mark.parametrize("positive", [True, False])
-def test_a_click_lands_where_it_was_on_oblique_and_flipped_grids_too(model, name, positive):
+@pytest.mark.parametrize("name", ["oblique sagittal", "flipped slices", "permuted oblique"])
+def test_a_click_lands_where_it_was_on_oblique_and_flipped_grids_too(model, name):
     encoded = model.encode(study(name))
-    mask = np.full(encoded.shape, not positive)
     at = (7, 11, 5)
-    edit = model.answer(encoded, mask, (), Click(at, positive))
-    assert edit.applied(mask)[at[::-1]] == positive
-    changed = edit.applied(mask) != mask
-    assert (changed == (edit.applied(mask) == positive)).all(), (
-        "a positive click only adds, a negative one only removes"
-    )
+    for positive in (True, False):
+        mask = np.full(encoded.shape, not positive)
+        edit = model.answer(encoded, mask, (), Click(at, positive))
+        assert edit.applied(mask)[at[::-1]] == positive
+        changed = edit.applied(mask) != mask
+        assert (changed == (edit.applied(mask) == positive)).all(), "it adds or it removes"
 
 
 def test_the_same_clicks_give_the_same_mask_whoever_else_clicked_meanwhile(model, axial):
