@@ -39,7 +39,7 @@ _LOADED = """() => {
     && window.cornerstone.cache.getVolume(view.getAllVolumeIds()[0])?.loadStatus?.loaded);
 }"""
 _HAS_LABELMAP = "() => !!window.services.segmentationService.getLabelmapVolume('1')"
-_READ = """() => {
+_READ = """what => {
   const bytes = array => {
     const all = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
     let text = '';
@@ -61,22 +61,21 @@ _READ = """() => {
     voxels: bytes(slices(volume)),
   });
   const view = window.services.cornerstoneViewportService.getRenderingEngine().getViewports()[0];
-  return {
-    image: pack(window.cornerstone.cache.getVolume(view.getAllVolumeIds()[0])),
-    labels: pack(window.services.segmentationService.getLabelmapVolume('1')),
-  };
+  return what === 'image' ? pack(window.cornerstone.cache.getVolume(view.getAllVolumeIds()[0]))
+    : pack(window.services.segmentationService.getLabelmapVolume('1'));
 }"""
 _SERIES_UID = """() => {
   const { viewports, activeViewportId } = window.services.viewportGridService.getState();
   const shown = viewports.get(activeViewportId).displaySetInstanceUIDs[0];
   return window.services.displaySetService.getDisplaySetByUID(shown).SeriesInstanceUID;
 }"""
-_JUMP = """point => {
-  for (const view of window.services.cornerstoneViewportService.getRenderingEngine().getViewports()) {
+# Resolves when every view has drawn the slice that it went to.
+_JUMP = """point => Promise.all(
+  window.services.cornerstoneViewportService.getRenderingEngine().getViewports().map(view => new Promise(drawn => {
+    view.element.addEventListener('CORNERSTONE_IMAGE_RENDERED', () => drawn(), {once: true});
     view.jumpToWorld(point);
     view.render();
-  }
-}"""
+  })))"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,17 +131,28 @@ class Viewer:
 
     def read(self) -> tuple[Shown, Shown]:
         """Return the displayed image and the labelmap, each with the geometry that the viewer gives it."""
-        said = self.page.evaluate(_READ)
-        return _shown(said["image"]), _shown(said["labels"])
+        return self.image(), self.labels()
+
+    def image(self) -> Shown:
+        """Return the displayed image."""
+        return _shown(self.page.evaluate(_READ, "image"))
+
+    def labels(self) -> Shown:
+        """Return the labelmap, which holds every segment."""
+        return _shown(self.page.evaluate(_READ, "labels"))
 
     @property
     def series_uid(self) -> str:
         """The SeriesInstanceUID of the series in the active view."""
         return str(self.page.evaluate(_SERIES_UID))
 
+    def go_to(self, point_lps: NDArray[np.float64]) -> None:
+        """Show the slices through ``point_lps`` in all three planes."""
+        self.page.evaluate(_JUMP, [float(value) for value in point_lps])
+
     def picture(self, path: Path, point_lps: NDArray[np.float64]) -> None:
         """Go to ``point_lps`` in all three planes and save a picture of the window."""
-        self.page.evaluate(_JUMP, [float(value) for value in point_lps])
+        self.go_to(point_lps)
         self.page.wait_for_timeout(3000)
         self.page.screenshot(path=path, timeout=PATIENCE_MS)
 

@@ -69,6 +69,13 @@ def make_grid(direction: NDArray[Any], spacing: Sequence[float], shape: tuple[in
     return Grid(shape, affine)
 
 
+def finer(grid: Grid, times: int) -> Grid:
+    """Return a grid of the same slices whose pixels are so many times as small."""
+    k, j, i = grid.shape
+    spacing = np.array(grid.spacing) / (times, times, 1)
+    return make_grid(grid.direction, spacing.tolist(), (k, j * times, i * times))
+
+
 def _turned(degrees: Sequence[float]) -> NDArray[np.float64]:
     """Return the rotation about x, then y, then z."""
     matrix = np.eye(3)
