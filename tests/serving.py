@@ -199,3 +199,11 @@ def dice(one: NDArray[Any], other: NDArray[Any]) -> float:
     """Return the Dice overlap of two masks; 1 where both are empty."""
     total = int((one > 0).sum() + (other > 0).sum())
     return 2.0 * int(((one > 0) & (other > 0)).sum()) / total if total else 1.0
+
+
+def seen_from(mask: Any, own: Grid, grid: Grid) -> Any:
+    """Look up a mask at every voxel centre of another grid, which must all be voxel centres of its own."""
+    indices = own.indices(grid_points(grid))
+    assert np.abs(indices - indices.round()).max() < 0.01
+    i, j, k = indices.round().astype(int).T
+    return mask[k, j, i].reshape(grid.shape)

@@ -26,7 +26,7 @@ from tests.dicom.phantoms import (
     write_enhanced_mr,
 )
 from tests.orthanc import orthanc
-from tests.serving import EXTRA_MODELS, OHIF_PARAMS, ROOT, live, read_label, tumour_mask
+from tests.serving import EXTRA_MODELS, OHIF_PARAMS, ROOT, live, read_label, seen_from, tumour_mask
 from tumorseg.geometry import Grid
 from tumorseg.models.slicewise import WEIGHTS
 from tumorseg.registry import DEFAULT_MODEL
@@ -161,7 +161,7 @@ def test_the_sample_study_by_the_default_model(browser: Any, tmp_path: Path) -> 
         image, labels = window.read()
         tumour = labels.voxels > 0
         assert labels.grid.same_as(image.grid)
-        wanted = _seen_from(expected > 0, where, labels.grid)
+        wanted = seen_from(expected > 0, where, labels.grid)
         assert wanted.any()
         # Another processor may round a voxel or two at the border to the other side of the threshold.
         assert (tumour != wanted).sum() <= 1e-3 * wanted.sum()
@@ -186,9 +186,9 @@ def test_the_sample_study_by_the_detection_model(browser: Any, tmp_path: Path) -
         window.auto_segment(DETECTOR)
         image, labels = window.read()
         voxels, where = _by_its_header(address, DETECTOR, window.series_uid, tmp_path)
-        np.testing.assert_array_equal(labels.voxels > 0, _seen_from(voxels > 0, where, labels.grid))
+        np.testing.assert_array_equal(labels.voxels > 0, seen_from(voxels > 0, where, labels.grid))
         truth, place = read_label(SAMPLE / "expected" / "lgg_truth.nii.gz")
-        tumour = _seen_from(truth, place, image.grid) > 0
+        tumour = seen_from(truth, place, image.grid) > 0
         assert ((labels.voxels > 0) & tumour).sum() > FOUND * tumour.sum()
         middle = grid_points(labels.grid)[labels.voxels.ravel() > 0].mean(axis=0)
         window.picture(tmp_path / "ohif-detection.png", middle)
@@ -204,11 +204,3 @@ def _by_its_header(address: str, model: str, series_uid: str, scratch: Path) -> 
     with urlopen(f"{address}/infer/{model}?{query}", data=form, timeout=300) as answer:
         (scratch / "answer.nrrd").write_bytes(answer.read())
     return read_label(scratch / "answer.nrrd")
-
-
-def _seen_from(mask: Any, own: Grid, grid: Grid) -> Any:
-    """Look up a mask at every voxel centre of another grid, which must all be voxel centres of its own."""
-    indices = own.indices(grid_points(grid))
-    assert np.abs(indices - indices.round()).max() < 0.01
-    i, j, k = indices.round().astype(int).T
-    return mask[k, j, i].reshape(grid.shape)

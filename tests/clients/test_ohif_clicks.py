@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,10 @@ from tests.dicom.phantoms import (
     write_dicom_series,
     write_enhanced_mr,
 )
-from tests.serving import dice, live
+from tests.serving import ROOT, dice, live, read_label, seen_from
+from tumorseg.interactive.robot import next_click
+from tumorseg.models.slicewise import WEIGHTS
+from tumorseg.registry import DEFAULT_MODEL
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -32,6 +37,8 @@ pytestmark = pytest.mark.timeout(900)
 TIMES = 4
 #: Overlap with a block of even brightness that a click in it must reach.
 FOUND = 0.8
+#: What three clicks reach at least on the tumour of the sample study.
+SAMPLE_FOUND = 0.85
 #: How bright a block is shown at least, and nothing else of the phantom, whatever window the viewer chooses.
 BRIGHT = 0.5
 #: What a click takes away lies around it: the other block is 50 mm away.
@@ -45,6 +52,10 @@ MORE_CASES = [
     *(("single", name) for name in GRIDS if ("single", name) not in CASES),
     *(("enhanced", name) for name in ("oblique", "permuted oblique")),
 ]
+SAMPLE = ROOT / "sample_data"
+CLICK_WEIGHTS = WEIGHTS / "clicks.safetensors"
+#: Where the picture goes; `docs` when it is to be renewed.
+PICTURES = os.environ.get("TUMORSEG_PICTURES")
 CONF = {"models": "threshold,blobs", "interactive": "clicks_any,scribbles"}
 
 
@@ -160,3 +171,33 @@ def _answer(window: Viewer, tab: PointsTab, point_lps: NDArray[np.float64], view
 def _at(labels: Shown, voxel: list[int]) -> int:
     i, j, k = voxel
     return int(labels.voxels[k, j, i])
+
+
+@pytest.mark.slow
+def test_the_sample_study_clicked(browser: Any, tmp_path: Path) -> None:
+    """Three clicks of a simulated person, who sees the first series of the study only; the network sees all three."""
+    if not CLICK_WEIGHTS.is_file():
+        pytest.skip(f"{CLICK_WEIGHTS.name} does not ship")
+    conf = {"models": DEFAULT_MODEL, "interactive": "clicks"}
+    with live(SAMPLE / "lgg_dicom", tmp_path, **conf) as address, viewer(browser, address) as window:
+        window.open_study("LGG, Sample")
+        window.connect()
+        tab = PointsTab(window)
+        tab.open("clicks")
+        image = window.image()
+        truth, place = read_label(SAMPLE / "expected" / "lgg_truth.nii.gz")
+        tumour = seen_from(truth > 0, place, image.grid)
+        marked = np.zeros_like(tumour)
+        for _ in range(3):
+            click = next_click(marked, tumour)
+            assert click is not None
+            tab.choose("tumor" if click.positive else "background")
+            point = image.grid.points(np.array([click.at]))[0]
+            tab.click(point)
+            tab.run()
+            marked = window.labels().voxels > 0
+        assert dice(marked, tumour) > SAMPLE_FOUND
+        window.picture(tmp_path / "ohif-clicks.png", point)
+        assert window.errors == []
+    if PICTURES:
+        shutil.copy(tmp_path / "ohif-clicks.png", PICTURES)
