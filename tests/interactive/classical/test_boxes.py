@@ -6,7 +6,7 @@ import pytest
 from tests.interactive.classical.scenes import SHAPE, ball, dice, image_of, noisy
 from tumorseg.interactive.classical import window as window_module
 from tumorseg.interactive.classical.model import build_clicks
-from tumorseg.interactive.prompts import Box, ExtremePoints
+from tumorseg.interactive.prompts import Box, Click, ExtremePoints, Scribble
 
 MODEL = build_clicks()
 TRUTH = ball((4, 30, 36), 14)
@@ -56,6 +56,19 @@ def test_extreme_points_belong_to_the_object_whatever_the_image_says() -> None:
         found = MODEL.answer(encoded, EMPTY, (), ExtremePoints(points)).applied(EMPTY)
         assert all(found[at[::-1]] for at in points)
     assert dice(MODEL.answer(ENCODED, EMPTY, (), ExtremePoints(points)).applied(EMPTY)[4], TRUTH[4]) > 0.93
+
+
+@pytest.mark.parametrize("largest", [10**6, 3000])
+def test_what_was_said_of_voxels_in_a_box_before_holds(monkeypatch: pytest.MonkeyPatch, largest: int) -> None:
+    """A viewer may send its box after its points: none of them may be lost to it."""
+    monkeypatch.setattr(window_module, "LARGEST", largest)
+    strokes = np.zeros(SHAPE, np.int8)
+    strokes[4, 36:39, 30:36] = -1
+    before = (Click((36, 28, 4), positive=False), Scribble(strokes))
+    found = MODEL.answer(ENCODED, EMPTY, before, around(TRUTH)).applied(EMPTY)
+    assert not found[4, 28, 36]
+    assert not found[strokes < 0].any()
+    assert dice(found, TRUTH) > 0.75
 
 
 @pytest.mark.parametrize("at", [(0, 0, 0), (71, 63, 8), (36, 30, 4)])

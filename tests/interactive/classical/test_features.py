@@ -5,6 +5,7 @@ import pytest
 
 from tests.interactive.classical.scenes import ball, image_of, noisy
 from tumorseg.errors import InputError
+from tumorseg.interactive.classical import features as module
 from tumorseg.interactive.classical.encoded import FURTHEST, UNKNOWN_DISTANCE, distances, encode
 from tumorseg.interactive.classical.features import MAX_CHANNELS, features
 
@@ -58,6 +59,25 @@ def test_many_channels_keep_what_one_of_them_shows() -> None:
     seen = features(voxels).astype(float)
     apart = np.abs(seen[:, truth].mean(1) - seen[:, ~truth].mean(1)) / seen[:, ~truth].std(1)
     assert apart.max() > 3
+
+
+@pytest.mark.parametrize("slices", [40, 80])
+def test_a_sample_sees_every_column(monkeypatch: pytest.MonkeyPatch, slices: int) -> None:
+    """A CT of 391 slices of 512 x 512 has 512 times the voxels of a sample: its first column is air in every row."""
+    monkeypatch.setattr(module, "SAMPLE", slices * 64 * 64 // 64)
+    voxels = noisy(ball((20, 30, 30), 12, (slices, 64, 64)))
+    voxels[..., 0] = -1000
+    seen = features(voxels)
+    assert seen[0, 20, 30, 30] > seen[0, 20, 5, 5] + 0.2
+
+
+def test_a_component_that_is_rounding_is_not_stretched_to_noise() -> None:
+    """Four sequences of which two are copies, or a grey picture with a fourth channel of one value."""
+    grey = noisy(ball((4, 30, 30), 10))[0]
+    for voxels in (np.stack([grey] * 4), np.stack([grey, grey, grey, np.full_like(grey, 255)])):
+        seen = features(voxels)
+        assert seen[0].std() > 0.05
+        assert not seen[1:].any()
 
 
 def test_distances_are_in_pixels_and_bounded() -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from tests.interactive.classical.scenes import SHAPE, Mask, ball, dice, image_of, noisy
 from tumorseg.errors import InputError
+from tumorseg.interactive.classical import window as window_module
 from tumorseg.interactive.classical.model import build_clicks
 from tumorseg.interactive.classical.strokes import REACH, STROKE_MARGIN
 from tumorseg.interactive.local import STAMP_RADIUS
@@ -44,6 +45,31 @@ def test_earlier_clicks_hold() -> None:
     found = MODEL.answer(ENCODED, EMPTY, (first,), second).applied(EMPTY)
     assert found[4, 52, 62]
     assert not found[4, 44, 58]
+
+
+@pytest.mark.parametrize("kind", ["click", "stroke"])
+@pytest.mark.parametrize("newest", ["click", "stroke"])
+def test_a_hole_that_somebody_asked_for_is_not_filled(kind: str, newest: str) -> None:
+    """A dead core that was said not to belong, by a click or by strokes, stays out of the ring that is found."""
+    core = ball((4, 30, 36), 6)
+    ring = ball((4, 30, 36), 16) & ~core
+    encoded = MODEL.encode(image_of(noisy(ring)))
+    out = Click((36, 30, 4), positive=False) if kind == "click" else strokes(negative=line(4, 30, 33, 40))
+    more = Click((48, 30, 4)) if newest == "click" else strokes(positive=line(4, 30, 46, 50))
+    found = MODEL.answer(encoded, EMPTY, (out,), more).applied(EMPTY)
+    assert dice(found[4], ring[4]) > 0.85
+    assert (found & core)[4].mean() < 0.2 * core[4].mean()
+
+
+@pytest.mark.parametrize("largest", [10**6, 2000])
+def test_strokes_leave_what_was_said_of_voxels_before(monkeypatch: pytest.MonkeyPatch, largest: int) -> None:
+    monkeypatch.setattr(window_module, "LARGEST", largest)
+    before = (Click((33, 30, 4), positive=False), Click((30, 33, 4)))
+    mask = TRUTH & ~line(4, 30, 33, 34)
+    both = strokes(line(4, 30, 28, 32), line(4, 35, 28, 32))
+    found = MODEL.answer(ENCODED, mask, before, both).applied(mask)
+    assert not found[4, 30, 33]
+    assert found[4, 33, 30]
 
 
 @pytest.mark.parametrize("at", [(0, 0, 0), (SHAPE[2] - 1, SHAPE[1] - 1, SHAPE[0] - 1)])

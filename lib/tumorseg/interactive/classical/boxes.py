@@ -14,8 +14,9 @@ import numpy as np
 
 from tumorseg.interactive.base import Edit
 from tumorseg.interactive.classical.appearance import Appearance, probability
+from tumorseg.interactive.classical.marks import filled, marks_of, said
 from tumorseg.interactive.classical.window import Window, grown, solve
-from tumorseg.interactive.prompts import Box, ExtremePoints, Index
+from tumorseg.interactive.prompts import Box, ExtremePoints, Index, Prompt
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,12 +40,13 @@ SHAPE = 0.5
 DOUBT = 0.02
 
 
-def answer_box(encoded: EncodedImage, mask: Mask, prompt: Box | ExtremePoints) -> Edit:
+def answer_box(encoded: EncodedImage, mask: Mask, before: Sequence[Prompt], prompt: Box | ExtremePoints) -> Edit:
     """Add the object in a box; outside of the box nothing changes, and inside nothing is taken away.
 
     Args:
         encoded: the image.
         mask: ``(K, J, I)`` as it is.
+        before: earlier prompts; what they said of voxels in the box holds.
         prompt: a box of one slice works on that slice alone; extreme points belong to the object themselves.
     """
     box = prompt if isinstance(prompt, Box) else prompt.box
@@ -53,21 +55,19 @@ def answer_box(encoded: EncodedImage, mask: Mask, prompt: Box | ExtremePoints) -
     window = Window.of(encoded, grown(box.region, (depth, MARGIN, MARGIN), encoded.shape))
     first, last = window.place(box.first), window.place(box.last)
     k, j, i = (slice(a, b + 1) for a, b in zip(first, last, strict=True))
-    found = window.full(_object(window, (k, j, i), points))
+    found = window.full(_object(window, (k, j, i), marks_of(window, before).signs, points))
     inner = tuple(slice(p.start - o, p.stop - o) for p, o in zip(box.region, window.origin, strict=True))
-    added = mask[box.region] | found[inner]
+    added = mask[box.region] | (found[inner] & (said(box.region, before) >= 0))
     for at in points:
         added[tuple(index - first for index, first in zip(at[::-1], box.first[::-1], strict=True))] = True
     return Edit(box.first[::-1], added)
 
 
-def _object(window: Window, inside: Region, points: Sequence[Index]) -> Mask:
-    """Return the object ``(k, j, i)`` of a window, all of it in the part ``inside``."""
-    from scipy import ndimage
-
+def _object(window: Window, inside: Region, signs: NDArray[np.int8], points: Sequence[Index]) -> Mask:
+    """Return the object ``(k, j, i)`` of a window, all of it in the part ``inside``, with what ``signs`` say there."""
     radius = _ellipsoid(window.shape, inside)
     marks = np.full(window.shape, -1, np.int8)
-    marks[inside] = 0
+    marks[inside] = signs[inside]
     for at in points:
         marks[window.place(at)] = 1
     candidate = marks >= 0
@@ -80,7 +80,7 @@ def _object(window: Window, inside: Region, points: Sequence[Index]) -> Mask:
         held = (chance > 0.5) & candidate
         if not held.any():  # somebody drew a box around something: with no evidence at all it is the ellipsoid
             return (radius <= 1) & candidate
-    return np.stack([ndimage.binary_fill_holes(part) for part in held])
+    return filled(held, marks)
 
 
 def _ellipsoid(shape: tuple[int, ...], inside: Region) -> NDArray[np.float32]:

@@ -8,6 +8,7 @@ histograms over all channels together, and those do not grow further.
 
 from __future__ import annotations
 
+from math import gcd
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +26,8 @@ SMOOTHING = 0.8
 #: Quantiles of the rank half, and voxels of a channel that are enough to know them.
 RANKS = 129
 SAMPLE = 200_000
+#: Part of the channels' variance below which a principal component is rounding, and nothing that the image shows.
+ROUNDING = 1e-6
 
 
 def features(voxels: NDArray[Any]) -> NDArray[np.float16]:
@@ -91,8 +94,10 @@ def _principal(voxels: NDArray[Any]) -> NDArray[np.float32]:
     mean, deviation = sample.mean(1), sample.std(1)
     scale = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=deviation > 0)
     scaled = (sample - mean[:, None]) * scale[:, None]
-    axes = np.linalg.eigh(scaled @ scaled.T / scaled.shape[1])[1][:, ::-1][:, :MAX_CHANNELS].T
+    variances, vectors = np.linalg.eigh(scaled @ scaled.T / scaled.shape[1])
+    axes = vectors[:, ::-1][:, :MAX_CHANNELS].T
     axes *= np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(1)])[:, None]  # an axis has no sign of its own
+    axes[variances[::-1][:MAX_CHANNELS] <= ROUNDING * len(voxels)] = 0  # it would be stretched to noise over [0, 1]
     out = np.zeros((MAX_CHANNELS, *voxels.shape[1:]), np.float32)
     for channel, source in enumerate(voxels):
         even = (source.astype(np.float32) - np.float32(mean[channel])) * np.float32(scale[channel])
@@ -102,5 +107,9 @@ def _principal(voxels: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def _sample(channel: NDArray[Any]) -> NDArray[np.float64]:
+    """Return voxels from all over a channel: a step with a divisor in common with the rows sees few of the columns."""
     flat = channel.reshape(-1)
-    return flat[:: max(1, flat.size // SAMPLE)].astype(np.float64)
+    step = max(1, flat.size // SAMPLE)
+    while gcd(step, flat.size) > 1:
+        step += 1
+    return flat[::step].astype(np.float64)

@@ -54,6 +54,41 @@ def marks_of(window: Window, prompts: Iterable[Prompt]) -> Marks:
     return Marks(signs, _distance(signs > 0, window), _distance(signs < 0, window))
 
 
+def said(region: tuple[slice, slice, slice], prompts: Iterable[Prompt]) -> NDArray[np.int8]:
+    """Return what clicks and strokes said of each voxel of a part of the volume: 1, -1, or 0 for nothing.
+
+    To the voxel, where :func:`marks_of` has a few pixels for a click and perhaps several voxels in one.
+    """
+    signs = np.zeros([part.stop - part.start for part in region], np.int8)
+    for prompt in prompts:
+        if isinstance(prompt, Scribble):
+            strokes = prompt.marks[region]
+            signs[strokes != 0] = np.sign(strokes[strokes != 0])
+        elif isinstance(prompt, Click):
+            at = tuple(index - part.start for index, part in zip(prompt.at[::-1], region, strict=True))
+            if all(0 <= index < size for index, size in zip(at, signs.shape, strict=True)):
+                signs[at] = 1 if prompt.positive else -1
+    return signs
+
+
+def filled(wanted: NDArray[np.bool_], signs: NDArray[np.int8]) -> NDArray[np.bool_]:
+    """Fill what is enclosed within a slice, unless somebody marked that it does not belong.
+
+    Args:
+        wanted: ``(k, j, i)``.
+        signs: ``(k, j, i)`` of :class:`Marks`.
+    """
+    return np.stack([_filled(*both) for both in zip(wanted, signs < 0, strict=True)])
+
+
+def _filled(part: NDArray[np.bool_], refused: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    from scipy import ndimage
+
+    holes, _ = ndimage.label(ndimage.binary_fill_holes(part) & ~part)
+    wrong = np.unique(holes[refused])
+    return np.asarray(part | ((holes > 0) & ~np.isin(holes, wrong)))
+
+
 def _stamp(signs: NDArray[np.int8], window: Window, at: tuple[int, int, int], sign: int, radius: int) -> None:
     k, j, i = window.place(at)
     if not all(0 <= index < size for index, size in zip((k, j, i), window.shape, strict=True)):

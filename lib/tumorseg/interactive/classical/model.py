@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: Grows with every change of the method that its numbers (:func:`parameters`) do not show.
-METHOD = "randomwalk1"
+METHOD = "randomwalk2"
 
 
 class ClassicalModel:
@@ -65,7 +65,7 @@ class ClassicalModel:
         if isinstance(prompt, Scribble):
             return answer_scribble(encoded, mask, before, prompt)
         if isinstance(prompt, Box | ExtremePoints):
-            return answer_box(encoded, mask, prompt)
+            return answer_box(encoded, mask, before, prompt)
         raise InputError(f"expected a click, a box, extreme points or a scribble, got {type(prompt).__name__}")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from tumorseg.errors import InputError
 from tumorseg.interactive.base import Edit
 from tumorseg.interactive.classical.belief import belief
-from tumorseg.interactive.classical.marks import marks_of
+from tumorseg.interactive.classical.marks import filled, marks_of, said
 from tumorseg.interactive.classical.window import Window, grown, solve
 from tumorseg.interactive.local import confined
 from tumorseg.interactive.prompts import Click, Prompt, Scribble
@@ -45,7 +45,7 @@ def answer_click(encoded: EncodedImage, mask: Mask, before: Sequence[Prompt], cl
     marks = marks_of(window, [*before, click])
     prior = belief(window, now, marks, reach, unit, now == click.positive)
     wanted = solve(window, prior, marks.signs) > 0.5
-    wanted = window.full(_filled(wanted) if click.positive else wanted)
+    wanted = window.full(filled(wanted, marks.signs) if click.positive else wanted)
     return confined(mask, window.origin, wanted, click, before)
 
 
@@ -54,7 +54,7 @@ def answer_scribble(encoded: EncodedImage, mask: Mask, before: Sequence[Prompt],
 
     The strokes themselves become what they say. Around them (:data:`STROKE_MARGIN` pixels, and neighbouring slices)
     positive ones add what hangs together with them, and negative ones take away what hangs together with them; strokes
-    of one kind alone do only that. Everything else stays.
+    of one kind alone do only that. Everything else stays, and so does what was said of a voxel before.
 
     Raises:
         InputError: no stroke at all.
@@ -67,10 +67,11 @@ def answer_scribble(encoded: EncodedImage, mask: Mask, before: Sequence[Prompt],
     now = window.cut(mask)
     marks = marks_of(window, [*before, scribble])
     prior = belief(window, now, marks, REACH * unit, unit, np.zeros(window.shape, bool))
-    wanted = window.full(solve(window, prior, marks.signs) > 0.5)
-    now, strokes = mask[window.region], scribble.marks[window.region]
-    changed = now | _hanging(_filled(wanted) | now, strokes > 0)
-    changed &= ~_hanging(~wanted & now, strokes < 0)
+    wanted = solve(window, prior, marks.signs) > 0.5
+    more, wanted = window.full(filled(wanted, marks.signs)), window.full(wanted)
+    now, strokes, earlier = mask[window.region], scribble.marks[window.region], said(window.region, before)
+    changed = now | (_hanging(more | now, strokes > 0) & (earlier >= 0))
+    changed &= ~_hanging(~wanted & now, strokes < 0) | (now & (earlier > 0))
     changed[strokes > 0], changed[strokes < 0] = True, False
     return Edit(window.origin, changed)
 
@@ -96,13 +97,6 @@ def _reach(same: Mask, place: tuple[int, ...], unit: float) -> float:
         return REACH * unit
     away = float(ndimage.distance_transform_edt(~there)[place[1:]])
     return float(np.clip(CORRECTION * away, LEAST_REACH * unit, REACH * unit))
-
-
-def _filled(wanted: Mask) -> Mask:
-    """Fill what is enclosed within a slice."""
-    from scipy import ndimage
-
-    return np.stack([ndimage.binary_fill_holes(part) for part in wanted])
 
 
 def _hanging(wanted: Mask, seeds: Mask) -> Mask:
