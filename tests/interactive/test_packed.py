@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from tumorseg.errors import InputError
 from tumorseg.interactive import packed
 from tumorseg.interactive.base import Edit
-from tumorseg.interactive.packed import Change, Unpacked, pack, unpack
+from tumorseg.interactive.packed import Change, Runs, Unpacked, pack, unpack
 from tumorseg.interactive.prompts import Click, Scribble
 
 
@@ -51,6 +53,23 @@ def test_areas_of_noise_and_of_nothing_are_refused(monkeypatch: pytest.MonkeyPat
         pack(Scribble(marks))
     with pytest.raises(InputError, match="over some voxels"):
         pack(Scribble(np.zeros((0, 3, 4), np.int8)))
+
+
+def test_a_scribble_of_an_area_or_of_noise_needs_no_memory_beside_its_image() -> None:
+    shape = (16, 256, 256)
+    area = Runs(shape, bytes([1]), np.array([1 << 20], "<i8").tobytes())
+    noise = Scribble(np.tile(np.array([0, 1], np.int8), (16, 256, 128)))
+    tracemalloc.start()
+    try:
+        back = unpack(area)
+        assert tracemalloc.get_traced_memory()[1] < 2 * (1 << 20)
+        with pytest.raises(InputError, match="runs, got 1048576"):
+            pack(noise)
+        assert tracemalloc.get_traced_memory()[1] < 4 * (1 << 20)
+    finally:
+        tracemalloc.stop()
+    assert isinstance(back, Scribble)
+    assert (back.marks == 1).all()
 
 
 def test_unpacked_prompts_are_a_sequence() -> None:

@@ -126,6 +126,16 @@ def test_what_is_no_prompt_is_named(value: Any, said: str) -> None:
     assert len(str(raised.value)) < 300
 
 
+@pytest.mark.parametrize(
+    "value", [{"\ud800": 1}, {"click": {"\ud800\n": 1}}, {"click": "\ud800"}, {"click": [1, 1, 1], "\ud800": 1}]
+)
+def test_a_message_about_half_a_letter_can_be_sent(value: Any) -> None:
+    with pytest.raises(InputError) as raised:
+        packed_from_json(value, SHAPE)
+    assert str(raised.value).isprintable()
+    assert "\\ud800" in str(raised.value)
+
+
 def test_runs_that_are_split_are_the_same_scribble() -> None:
     split = {"scribble": {"runs": [[0, 2], [0, 3], [1, 1], [1, 1], [0, 16], [-1, 1]]}}
     assert packed_from_json(split, SHAPE) == pack(Scribble(MARKS))

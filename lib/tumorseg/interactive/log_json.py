@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, TypeVar
 
 from tumorseg.errors import InputError
@@ -18,6 +18,8 @@ from tumorseg.interactive.prompts import MAX_PROMPTS
 MAX_BYTES = 8 << 20
 # Voxels of a mask: no scanner's image has as many, and products of sizes below stay exact.
 _MAX_VOXELS = 1 << 40
+# As sessions write it; what the standard's other forms allow (weeks, any sign between date and time) is nobody's.
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(\+00:00|Z)", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _KIND = re.compile(r"[a-z]{0,20}[+-]?")
 # The start's stands with its digest.
@@ -47,7 +49,7 @@ def read(text: str | bytes) -> PromptLog:
         InputError: too long, no JSON, of another version, or something in it is missing or of another type.
     """
     said = _object(_parsed(text), "a prompt log", None)
-    if said.get("schema") != SCHEMA or isinstance(said["schema"], bool):
+    if said.get("schema") != SCHEMA or type(said["schema"]) is not int:
         raise InputError(
             f"expected a prompt log of schema {SCHEMA}, got {shown(said.get('schema'))}: "
             "a newer version of tumorseg wrote it, read it with that"
@@ -75,7 +77,7 @@ def _parsed(text: str | bytes) -> Any:
     if len(text) > MAX_BYTES:
         raise InputError(f"expected a prompt log of at most {MAX_BYTES} bytes, got {len(text)}")
     try:
-        return json.loads(text, parse_constant=_no_number)
+        return json.loads(text, parse_constant=_no_number, object_pairs_hook=_said_once)
     except RecursionError:
         raise InputError("expected a prompt log as JSON, got text that is nested far too deep") from None
     except ValueError as error:
@@ -84,6 +86,14 @@ def _parsed(text: str | bytes) -> Any:
 
 def _no_number(name: str) -> float:
     raise ValueError(f"{name} is no number")
+
+
+def _said_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object in which nothing is said twice: readers differ in which of the two they take."""
+    said = dict(pairs)
+    if len(said) != len(pairs):
+        raise ValueError("a name is said twice")
+    return said
 
 
 def _step(value: Any, what: str, shape: tuple[int, int, int]) -> LogStep:
@@ -139,7 +149,7 @@ def _sha256(value: Any, what: str) -> str:
 
 def _time(value: Any, what: str) -> str:
     try:
-        if isinstance(value, str) and datetime.fromisoformat(value).utcoffset() == timedelta(0):
+        if isinstance(value, str) and _TIME.fullmatch(value) and datetime.fromisoformat(value):
             return value
     except ValueError:
         pass

@@ -52,13 +52,14 @@ class Runs:
         return [list(pair) for pair in zip(values.tolist(), lengths.tolist(), strict=True)]
 
     def scribble(self) -> Scribble:
-        """Return the scribble itself; only voxels that are marked are written."""
+        """Return the scribble itself; only voxels that are marked are written, and no other array is made."""
         values, lengths = self._arrays()
-        marked = values != 0
-        starts, sizes = (np.cumsum(lengths) - lengths)[marked], lengths[marked]
-        within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        marked, ends = values != 0, np.cumsum(lengths)
         marks = np.zeros(self.shape, np.int8)
-        marks.reshape(-1)[np.repeat(starts, sizes) + within] = np.repeat(values[marked], sizes)
+        line = marks.reshape(-1)
+        runs = zip(*(part[marked].tolist() for part in (values, ends - lengths, ends)), strict=True)
+        for value, start, end in runs:
+            line[start:end] = value
         return Scribble(marks)
 
     def _arrays(self) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
@@ -106,9 +107,11 @@ def _runs(scribble: Scribble) -> Runs:
     low, high = int(marks.min()), int(marks.max())
     if low < -1 or high > 1:
         raise InputError(f"expected marks of 1 (belongs to it), -1 (does not) and 0, got {low} to {high}")
-    starts = np.concatenate([[0], np.flatnonzero(marks[1:] != marks[:-1]) + 1])
-    if len(starts) > MAX_RUNS:
-        raise InputError(f"expected a scribble of at most {MAX_RUNS} runs, got {len(starts)}: draw strokes, not areas")
+    changes = marks[1:] != marks[:-1]
+    count = 1 + int(np.count_nonzero(changes))  # counted first: of noise their places are eight times the image
+    if count > MAX_RUNS:
+        raise InputError(f"expected a scribble of at most {MAX_RUNS} runs, got {count}: draw strokes, not areas")
+    starts = np.concatenate([[0], np.flatnonzero(changes) + 1])
     lengths = np.diff(starts, append=marks.size)
     k, j, i = scribble.marks.shape
     return Runs((k, j, i), marks[starts].astype(np.int8).tobytes(), lengths.astype("<i8").tobytes())

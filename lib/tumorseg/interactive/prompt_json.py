@@ -88,7 +88,11 @@ def index_from_json(value: Any, what: str = "a point") -> Index:
 
 
 def shown(value: Any) -> str:
-    """Return the beginning of what came, for a message; short also where that is long, deep or huge."""
+    """Return the beginning of what came, for a message: short also where that is long, deep or huge, and always text.
+
+    Half a letter (a lone surrogate, which JSON can hold) and control characters are spelt out: an answer with the first
+    could not be sent.
+    """
     if isinstance(value, bool | float | None):
         return repr(value)
     if isinstance(value, int):
@@ -96,7 +100,7 @@ def shown(value: Any) -> str:
     if isinstance(value, str):
         return repr(value if len(value) <= _SHOWN else value[:_SHOWN] + "…")
     if isinstance(value, Mapping):
-        keys = ", ".join(sorted(str(key)[:_SHOWN] for key in list(value)[:5]))
+        keys = ", ".join(sorted(repr(str(key)[:_SHOWN])[1:-1] for key in list(value)[:5]))
         return f"an object with {keys}" if keys else "an empty object"
     return f"a list of {len(value)}" if isinstance(value, list | tuple) else type(value).__name__
 
