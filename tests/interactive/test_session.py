@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import tracemalloc
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -305,7 +306,26 @@ def test_the_history_is_small_beside_the_masks_that_it_stands_for() -> None:
     assert alone == session.mask.nbytes
     for number in range(20):
         session.add(strokes((0, number, 3, 1), (0, number, 4, -1)))
-    assert alone < session.nbytes < 2 * alone
+    assert alone < session.nbytes < 20 * alone / 2
+
+
+def test_a_long_session_says_what_it_holds() -> None:
+    """Ten thousand events and a thousand steps are megabytes, and the memory of all masks together is bounded."""
+    points = [(i % 32, i % 24, i % 6) for i in range(64)]
+    session = new()
+    session.add(A)
+    tracemalloc.start()
+    try:
+        before = session.nbytes
+        for number in range(20):
+            session.add(Click((number % 32, number // 32, 0)))
+            session.add(ExtremePoints(tuple((*at[:2], (at[2] + number) % 6) for at in points)))
+            session.undo()
+            session.redo()
+        held = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert session.nbytes - before == pytest.approx(held, rel=0.5)
 
 
 def test_restart_begins_anew_and_cannot_be_undone() -> None:

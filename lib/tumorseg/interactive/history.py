@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 #: Bytes of the steps that a session remembers, prompts and changes together.
 MAX_HISTORY_BYTES = 64 << 20
+# What Python itself needs for a step, for one more extreme point of it, and for an event, in bytes: of a thousand steps
+# that is more than a mask.
+_STEP_BYTES, _POINT_BYTES, _EVENT_BYTES = 1100, 70, 200
 
 
 @dataclass(frozen=True)
@@ -39,9 +42,11 @@ class Step:
 
     @property
     def nbytes(self) -> int:
-        """Memory of the change and of a scribble; the rest is nothing beside it."""
-        prompt = self.packed
-        return len(self.change.bits) + (len(prompt.values) + len(prompt.lengths) if isinstance(prompt, Runs) else 0)
+        """Memory of the prompt, the change and what is said of them."""
+        prompt, nbytes = self.packed, _STEP_BYTES + len(self.change.bits)
+        if isinstance(prompt, Runs):
+            return nbytes + len(prompt.values) + len(prompt.lengths)
+        return nbytes + _POINT_BYTES * _parts(prompt)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,8 +67,9 @@ class History:
 
     @property
     def nbytes(self) -> int:
-        """Memory of the mask and the steps."""
-        return self.mask.nbytes + sum(step.nbytes for step in (*self.done, *self.undone))
+        """Memory of the mask, the steps and the events."""
+        steps = sum(step.nbytes for step in (*self.done, *self.undone))
+        return self.mask.nbytes + steps + _EVENT_BYTES * len(self.log.events)
 
     @property
     def whole_log(self) -> PromptLog:
