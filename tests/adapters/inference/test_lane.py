@@ -157,3 +157,16 @@ def test_the_observer_hears_of_clicks(queue: InferenceQueue) -> None:
     queue.observer = reports.append
     queue.urgent("cpu", "clicks", lambda: 7).result(PATIENCE_S)
     assert [(report.model, report.outcome) for report in reports] == [("clicks", "done")]
+
+
+def test_an_observer_that_fails_keeps_no_answer_back() -> None:
+    def fail(report: JobReport) -> None:
+        raise RuntimeError(f"a bug, told of {report.outcome}")
+
+    lane = Lane(1)
+    lane.observer = fail
+    answer = lane.add("clicks", lambda: 7)
+    with pytest.raises(UnavailableError):
+        lane.add("clicks", lambda: 8)
+    lane.run_one()
+    assert answer.result(0) == 7

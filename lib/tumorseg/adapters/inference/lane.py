@@ -6,6 +6,7 @@ the worker of a device between two slices, or a thread of a pool for what needs 
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -17,6 +18,8 @@ from tumorseg.adapters.inference.board import SOONEST_S, stopping
 from tumorseg.adapters.inference.fair import FairLine
 from tumorseg.adapters.inference.report import JobReport
 from tumorseg.errors import UnavailableError
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(eq=False)
@@ -70,7 +73,7 @@ class Lane:
             if waiting < self._capacity:
                 self._line.add(caller, work)
         if waiting >= self._capacity:
-            self.observer(JobReport(model, 0.0, 0.0, "refused"))
+            self._tell(JobReport(model, 0.0, 0.0, "refused"))
             raise UnavailableError(f"{waiting} clicks wait already: try again", retry_after=SOONEST_S)
         work.answer.add_done_callback(lambda answer: self._gone(work))
         return work.answer
@@ -106,14 +109,21 @@ class Lane:
         try:
             found = work.do()
         except BaseException as error:
-            self._tell(work, begin, "failed")
+            self._over(work, begin, "failed")
             work.answer.set_exception(error)
         else:
-            self._tell(work, begin, "done")
+            self._over(work, begin, "done")
             work.answer.set_result(found)
 
-    def _tell(self, work: _Work, begin: float, outcome: str) -> None:
-        self.observer(JobReport(work.model, begin - work.since, time.monotonic() - begin, outcome))
+    def _over(self, work: _Work, begin: float, outcome: str) -> None:
+        self._tell(JobReport(work.model, begin - work.since, time.monotonic() - begin, outcome))
+
+    def _tell(self, report: JobReport) -> None:
+        """Tell the observer; what it raises is its own affair, and nobody waits for ever because of it."""
+        try:
+            self.observer(report)
+        except Exception:
+            logger.exception("the observer of the clicks failed")
 
     def _gone(self, work: _Work) -> None:
         """Take out what nobody waits for any more."""
@@ -122,4 +132,4 @@ class Lane:
         with self._lock:
             waited = self._line.remove(work)
         if waited:
-            self._tell(work, time.monotonic(), "cancelled")
+            self._over(work, time.monotonic(), "cancelled")

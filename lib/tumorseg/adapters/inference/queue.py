@@ -36,6 +36,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from tumorseg.adapters.inference.board import Board, stopping
+from tumorseg.adapters.inference.doing import computed, done, error_of
 from tumorseg.adapters.inference.job import Job, State, Task, Ticket
 from tumorseg.adapters.inference.lane import Lane
 from tumorseg.adapters.inference.report import JobReport, QueueStats
@@ -160,7 +161,7 @@ class InferenceQueue:
 
     def _read(self, job: Job) -> None:
         """Prepare one job and put it before its device; in the pool."""
-        error = _error_of(job.task.prepare)
+        error = error_of(job.task.prepare)
         report = None
         with self._changed:
             self._reading -= 1
@@ -212,7 +213,7 @@ class InferenceQueue:
         begin = time.monotonic()
         for job in group:
             job.task.between = lane.run_waiting
-        errors = _computed([job.task for job in group])
+        errors = computed([job.task for job in group])
         seconds = time.monotonic() - begin
         for job, error in zip(group, errors, strict=True):
             job.ran_s, report = seconds, None
@@ -229,12 +230,12 @@ class InferenceQueue:
 
     def _finish(self, job: Job) -> None:
         """Put the answer together and hand it to everybody who waits, also to who joins meanwhile; in the pool."""
-        error = _error_of(job.task.finish)
+        error = error_of(job.task.finish)
         if error is not None:
             return self._fail(job, error)
         answers: dict[Ticket, Future[Any]] = {}
         while pending := self._unanswered(job, answers):
-            answers |= {ticket: _done(job.task, ticket.wanted) for ticket in pending}
+            answers |= {ticket: done(job.task, ticket.wanted) for ticket in pending}
         for ticket, answer in answers.items():
             failed = answer.exception()
             ticket.deliver(error=failed) if failed is not None else ticket.deliver(answer.result())
@@ -284,33 +285,3 @@ class InferenceQueue:
             self.observer(report)
         except Exception:
             logger.exception("the observer of the queue failed")
-
-
-def _error_of(step: Callable[[], None]) -> Exception | None:
-    """Do one step and return what it raises."""
-    try:
-        step()
-    except Exception as error:
-        return error
-    return None
-
-
-def _done(task: Task, wanted: Any) -> Future[Any]:
-    """Put an answer into the wanted form; what goes wrong belongs to this form alone."""
-    answer: Future[Any] = Future()
-    try:
-        answer.set_result(task.answer(wanted))
-    except Exception as error:
-        answer.set_exception(error)
-    return answer
-
-
-def _computed(tasks: list[Task]) -> list[Exception | None]:
-    """Run tasks together; where that fails one by one, so that only the one that fails gets its error."""
-    try:
-        return tasks[0].run(tasks)
-    except Exception as error:
-        if len(tasks) == 1:
-            return [error]
-        logger.warning("%d jobs of %s failed together (%s): running them alone", len(tasks), tasks[0].model, error)
-    return [_computed([task])[0] for task in tasks]
