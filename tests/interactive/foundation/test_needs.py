@@ -32,6 +32,15 @@ def test_a_folder_is_no_file_and_a_file_no_folder(tmp_path: Path) -> None:
         require_weights(tmp_path, "m", "--m-weights", WHAT)
 
 
+@pytest.mark.parametrize("folder", [False, True])
+def test_weights_where_the_server_may_not_look_are_told_in_one_line(tmp_path: Path, folder: bool) -> None:
+    """An OSError would be a 500 of the list of all models. Root may look everywhere, so that the disk refuses here."""
+    with pytest.raises(
+        InputError, match=r"^cannot read the weights of m, .*\(File name too long\): mend that, or --m$"
+    ):
+        require_weights(tmp_path / ("x" * 300), "m", "--m", WHAT, folder=folder)
+
+
 @pytest.mark.parametrize("module", ["no_such_package", "no_such_package.inside", "json.no_such_module"])
 def test_a_package_that_is_missing(module: str) -> None:
     with pytest.raises(UnavailableError, match="pip install its-name"):

@@ -34,6 +34,13 @@ def test_a_folder_that_lacks_a_file(folder: Path, missing: str) -> None:
         build(folder)
 
 
+def test_a_checkpoint_that_cannot_be_read(folder: Path) -> None:
+    (folder / "fold_0" / "checkpoint_final.pth").unlink()
+    (folder / "fold_0" / "checkpoint_final.pth").mkdir()
+    with pytest.raises(InputError, match=r"cannot read the weights of nninteractive, .* \(Is a directory\)"):
+        build(folder)
+
+
 @pytest.mark.skipif(find_spec("nnInteractive") is not None, reason="nnInteractive is installed")
 def test_without_the_package_one_line_says_what_to_install(folder: Path) -> None:
     with pytest.raises(UnavailableError, match=r"nninteractive needs .* pip install nninteractive$"):

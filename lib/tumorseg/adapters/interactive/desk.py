@@ -148,8 +148,11 @@ class InteractiveDesk:
         return session.mask
 
     def warm_up(self) -> None:
-        """Load the models that drive a network and have each answer a click that means nothing."""
-        for name in self.models.names:
+        """Load the models that drive a network and have each answer a click that means nothing.
+
+        What cannot be offered is said now and not when somebody asks for it first.
+        """
+        for name in self.models.describe():
             try:
                 model = self.models.get(name)
                 if model.slow and Click in model.kinds:

@@ -6,6 +6,8 @@ network. Here nothing is ever fetched: the user brings the weights, names them, 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -38,12 +40,29 @@ def require_weights(path: Path | None, name: str, option: str, what: str, *, fol
 
     Raises:
         UnavailableError: nobody named weights.
-        InputError: there is nothing of the kind at ``path``.
+        InputError: there is nothing of the kind at ``path``, or it cannot be read.
     """
     if path is None:
         raise UnavailableError(f"{name} comes without weights and fetches none: get {what} and name it with {option}")
     path = Path(path)
-    if not (path.is_dir() if folder else path.is_file()):
-        kind = "folder" if folder else "file"
-        raise InputError(f"expected {what} as the weights of {name}, but there is no {kind} {path}: mend {option}")
+    with readable(path, name, option):
+        if not (path.is_dir() if folder else path.is_file()):
+            kind = "folder" if folder else "file"
+            raise InputError(f"expected {what} as the weights of {name}, but there is no {kind} {path}: mend {option}")
+        if not folder:
+            path.open("rb").close()
     return path
+
+
+@contextmanager
+def readable(path: Path, name: str, option: str) -> Iterator[None]:
+    """Say in one line that the weights of a model lie where the server may not look, or on a disk that fails.
+
+    Raises:
+        InputError: instead of an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        said = error.strerror or type(error).__name__
+        raise InputError(f"cannot read the weights of {name}, {path} ({said}): mend that, or {option}") from error

@@ -26,7 +26,7 @@ from tumorseg.errors import InputError
 from tumorseg.geometry import to_axial
 from tumorseg.interactive.base import Edit, require_kind
 from tumorseg.interactive.foundation.grey import is_colour, sequence
-from tumorseg.interactive.foundation.needs import require_package, require_weights
+from tumorseg.interactive.foundation.needs import readable, require_package, require_weights
 from tumorseg.interactive.local import confined
 from tumorseg.interactive.prompts import Box, Click, ExtremePoints, Prompt, Scribble
 from tumorseg.types import StudyImage
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     Mask = NDArray[np.bool_]
 
-NAME = "nninteractive"
+NAME, OPTION = "nninteractive", "--nninteractive-weights"
 MODULE = "nnInteractive.inference.inference_session"
 #: Counts up with every change of what the same weights answer.
 METHOD = 1
@@ -212,15 +212,18 @@ def build(weights: Path | None = None, device: str = "auto") -> NnInteractive:
 
     Raises:
         UnavailableError: no weights were named, or the package is not installed.
-        InputError: there is no such folder, or it lacks a file. Whether it holds nnInteractive is seen when it is
-            loaded, with the first prompt.
+        InputError: there is no such folder, it lacks a file, or one cannot be read. Whether it holds nnInteractive is
+            seen when it is loaded, with the first prompt.
     """
     what = "a folder such as nnInteractive_v1.0 (its licence forbids commercial use)"
-    path = require_weights(weights, NAME, "--nninteractive-weights", what, folder=True)
-    missing = [name for name in FILES if not (path / name).is_file()]
-    if not [*path.glob("fold_*/checkpoint_final.pth")]:
-        missing.append("fold_*/checkpoint_final.pth")
-    if missing:
-        raise _no_weights(path, f"it has no {', '.join(missing)}")
-    require_package(MODULE, "nninteractive", NAME)
-    return NnInteractive(path, device)
+    path = require_weights(weights, NAME, OPTION, what, folder=True)
+    with readable(path, NAME, OPTION):
+        missing = [name for name in FILES if not (path / name).is_file()]
+        for checkpoint in (checkpoints := [*path.glob("fold_*/checkpoint_final.pth")]):
+            checkpoint.open("rb").close()
+        if not checkpoints:
+            missing.append("fold_*/checkpoint_final.pth")
+        if missing:
+            raise _no_weights(path, f"it has no {', '.join(missing)}")
+        require_package(MODULE, "nninteractive", NAME)
+        return NnInteractive(path, device)

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from tumorseg.errors import InputError
 from tumorseg.interactive.base import Edit, require_kind
-from tumorseg.interactive.foundation.needs import require_package, require_weights
+from tumorseg.interactive.foundation.needs import readable, require_package, require_weights
 from tumorseg.interactive.foundation.sam2_slices import Slices
 from tumorseg.interactive.local import confined
 from tumorseg.interactive.prompts import Box, Click, ExtremePoints, Prompt
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     Mask = NDArray[np.bool_]
 
-NAME = "sam2"
+NAME, OPTION = "sam2", "--sam2-weights"
 #: Counts up with every change of what the same weights answer.
 METHOD = 1
 
@@ -184,11 +184,12 @@ def build(weights: Path | None = None, device: str = "auto") -> Sam2:
 
     Raises:
         UnavailableError: no weights were named, or the package is not installed.
-        InputError: there is no such file, or it is no checkpoint of PyTorch. Whether it holds SAM 2 is seen when it is
-            loaded, with the first prompt.
+        InputError: there is no such file, it cannot be read, or it is no checkpoint of PyTorch. Whether it holds SAM 2
+            is seen when it is loaded, with the first prompt.
     """
-    path = require_weights(weights, NAME, "--sam2-weights", "a checkpoint such as sam2.1_hiera_tiny.pt")
+    path = require_weights(weights, NAME, OPTION, "a checkpoint such as sam2.1_hiera_tiny.pt")
     require_package("sam2", "sam2", NAME)
     if not zipfile.is_zipfile(path):  # what torch.save writes
         raise InputError(f"expected a checkpoint of SAM 2 or 2.1 as Meta publishes them, got {path}, which is damaged")
-    return Sam2(path, device)
+    with readable(path, NAME, OPTION):
+        return Sam2(path, device)
