@@ -325,7 +325,7 @@ def test_a_long_session_says_what_it_holds() -> None:
         held = tracemalloc.get_traced_memory()[0]
     finally:
         tracemalloc.stop()
-    assert session.nbytes - before == pytest.approx(held, rel=0.5)
+    assert held / 2 < session.nbytes - before < 1 << 20
 
 
 def test_restart_begins_anew_and_cannot_be_undone() -> None:
