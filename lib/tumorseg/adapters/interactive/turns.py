@@ -5,9 +5,9 @@ Concurrency, in one place:
 - A click of a model that drives a network (``slow``) is done by the worker of its device, which is the only thread that
   touches it: before the next volume, and between two slices of the volume that is being computed
   (:mod:`tumorseg.adapters.inference.queue`). Looking at an image for the first time is a job of that queue.
-- Any other model computes in :data:`WORKERS` threads of this module, fed by a lane of its own: a classical method that
-  takes a second holds up neither a network nor the other half of the clicks.
-- In both callers take turns, click by click: a request that brings a hundred points at once is a hundred turns.
+- Any other model has a lane and :data:`WORKERS` threads of its own: SAM 2, which looks for seconds at a slice that is
+  clicked for the first time, holds up neither a network between two slices nor who draws with a classical method.
+- In all of them callers take turns, click by click: a request that brings a hundred points at once is a hundred turns.
 - Whoever hangs up leaves the line at once. What is being computed for them is finished (it is one click) and kept.
 - The event loop only waits. Reading labels and writing answers is done in threads of its own (:data:`HELPERS`), so
   that no click waits for a disk.
@@ -18,11 +18,13 @@ Concurrency, in one place:
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
+from tumorseg.adapters.inference.board import stopping
 from tumorseg.adapters.inference.lane import Lane
 from tumorseg.adapters.inference.queue import MOST_URGENT, InferenceQueue
 
@@ -31,8 +33,21 @@ if TYPE_CHECKING:
     from tumorseg.interactive.base import Interactive
 
 T = TypeVar("T")
-#: Threads for models that drive no network, and for what reads and writes files.
+#: Threads of each model that computes outside of the queue, and for what reads and writes files.
 WORKERS, HELPERS = 2, 4
+
+
+class _Own:
+    """The lane and the threads of one model."""
+
+    def __init__(self, name: str, tell: Callable[[JobReport], None]) -> None:
+        self.lane = Lane(MOST_URGENT)
+        self.lane.observer = tell
+        self.threads = ThreadPoolExecutor(WORKERS, f"interactive-{name}")
+
+    def close(self) -> None:
+        self.lane.close()
+        self.threads.shutdown(wait=False, cancel_futures=True)
 
 
 class Turns:
@@ -45,9 +60,8 @@ class Turns:
 
     def __init__(self, queue: InferenceQueue, device: str) -> None:
         self.queue, self._device = queue, device
-        self._lane = Lane(MOST_URGENT)
-        self._lane.observer = self._tell
-        self._workers = ThreadPoolExecutor(WORKERS, "interactive")
+        self._own: dict[str, _Own] = {}
+        self._lock, self._closed = threading.Lock(), False
         self._helpers = ThreadPoolExecutor(HELPERS, "interactive-files")
 
     async def work(self, model: Interactive, do: Callable[[], T], caller: str) -> T:
@@ -58,8 +72,9 @@ class Turns:
         """
         if model.slow:
             return await self._answer(self.queue.urgent(self._device, model.name, do, caller))
-        answer = self._lane.add(model.name, do, caller)
-        self._workers.submit(self._lane.run_one)
+        own = self._of(model.name)
+        answer = own.lane.add(model.name, do, caller)
+        own.threads.submit(own.lane.run_one)
         return await self._answer(answer)
 
     async def click(self, model: Interactive, do: Callable[[], T], caller: str, steps: dict[str, float]) -> T:
@@ -81,9 +96,20 @@ class Turns:
 
     def close(self) -> None:
         """Give up what waits."""
-        self._lane.close()
-        self._workers.shutdown(wait=False, cancel_futures=True)
+        with self._lock:
+            self._closed = True
+            for own in self._own.values():
+                own.close()
         self._helpers.shutdown(wait=False, cancel_futures=True)
+
+    def _of(self, name: str) -> _Own:
+        """Return the lane and the threads of a model; they are there from its first work on."""
+        with self._lock:
+            if self._closed:
+                raise stopping()
+            if name not in self._own:
+                self._own[name] = _Own(name, self._tell)
+            return self._own[name]
 
     @staticmethod
     async def _answer(future: Future[T]) -> T:
