@@ -236,6 +236,12 @@ def test_strokes_change_the_segment_that_is_shown(client: TestClient) -> None:
     assert said["prompts"] == 1, "the strokes that were drawn on replace those before"
 
 
+def test_strokes_after_a_clearing_keep_what_the_ones_before_them_made(client: TestClient) -> None:
+    _, first = read(strokes(client, {"tumor": box(1, 2, 2), "foreground_scribbles": box(4, 4, 4)}))
+    _, second = read(strokes(client, {"tumor": first > 0, "foreground_scribbles": box(5, 6, 6)}))
+    assert np.array_equal(second > 0, box(1, 2, 2) | box(4, 4, 4) | box(5, 6, 6))
+
+
 def test_strokes_from_nothing_and_for_a_segment_that_is_not_drawn_yet(client: TestClient) -> None:
     layers = {"background_scribbles": box(1, 10, 10), "foreground_scribbles": box(4, 4, 4)}
     said, voxels = read(strokes(client, layers, selected_label_name="new"))
@@ -263,18 +269,38 @@ def test_other_models_still_take_no_label(client: TestClient) -> None:
     assert ask(client, "nobody", foreground=[FIRST]).status_code == 404
 
 
+def save(client: TestClient, mark: Any, tmp_path: Path) -> str:
+    """Save a label as a viewer does, and return its version."""
+    affine = np.diag([-1.0, -1.0, 1.0, 1.0])
+    nibabel.save(nibabel.Nifti1Image(np.ascontiguousarray(mark.astype(np.uint8).T), affine), tmp_path / "x.nii.gz")
+    files = {"label": ("x.nii.gz", (tmp_path / "x.nii.gz").read_bytes())}
+    params = {"params": json.dumps({"label_info": [{"name": "Tumor", "idx": 1}]})}
+    answer = client.put("/datastore/label", params={"image": "labelled"}, data=params, files=files)
+    version: str = answer.json()["version"]
+    return version
+
+
 def test_it_can_begin_with_the_label_that_was_saved_last(client: TestClient, tmp_path: Path) -> None:
     assert ask(client, image="labelled", start="label").status_code == 404
     saved = []
     for mark in (box(1, 2, 2), box(2, 2, 2)):
-        affine = np.diag([-1.0, -1.0, 1.0, 1.0])
-        nibabel.save(nibabel.Nifti1Image(np.ascontiguousarray(mark.astype(np.uint8).T), affine), tmp_path / "x.nii.gz")
-        files = {"label": ("x.nii.gz", (tmp_path / "x.nii.gz").read_bytes())}
-        params = {"params": json.dumps({"label_info": [{"name": "Tumor", "idx": 1}]})}
-        answer = client.put("/datastore/label", params={"image": "labelled"}, data=params, files=files)
-        saved.append(answer.json()["version"])
+        saved.append(save(client, mark, tmp_path))
         mask, said = click(client, image="labelled", label="tumor", start="label")
         assert np.array_equal(mask, mark), "the newest one"
         assert said["segments"]["tumor"]["start"] == saved[-1]
         mask, _ = click(client, image="labelled", label="tumor", start="label", foreground=[FIRST])
         assert mask[FIRST[2], FIRST[1], FIRST[0]]
+
+
+def test_a_label_that_is_saved_meanwhile_is_shown_and_takes_no_clicks_away(client: TestClient, tmp_path: Path) -> None:
+    first = save(client, box(1, 2, 2), tmp_path)
+    assert np.array_equal(click(client, image="labelled", label="tumor", start="label")[0], box(1, 2, 2))
+    second = save(client, box(3, 2, 2), tmp_path)
+    mask, said = click(client, image="labelled", label="tumor", start="label")
+    assert np.array_equal(mask, box(3, 2, 2)), "nobody clicked yet: what is shown is the newest"
+    one, said = click(client, image="labelled", label="tumor", start="label", foreground=[FIRST])
+    assert said["segments"]["tumor"]["start"] == second
+    save(client, box(4, 2, 2), tmp_path)
+    both, said = click(client, image="labelled", label="tumor", start="label", foreground=[FIRST, SECOND])
+    assert said["segments"]["tumor"]["start"] == second != first, "a further click goes onto what is shown"
+    assert not (one & ~both).any()

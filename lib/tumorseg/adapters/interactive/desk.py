@@ -18,15 +18,15 @@ from tumorseg.adapters.interactive.dialects import Asked, parse
 from tumorseg.adapters.interactive.handed import as_stored
 from tumorseg.adapters.interactive.keeper import PromptKeeper
 from tumorseg.adapters.interactive.layers import Drawn, read_layers
-from tumorseg.adapters.interactive.looks import Look, Looks, LookTask
+from tumorseg.adapters.interactive.looks import Look, Looks
 from tumorseg.adapters.interactive.models import InteractiveModels
+from tumorseg.adapters.interactive.plans import begins_anew, planned
 from tumorseg.adapters.interactive.records import packed
 from tumorseg.adapters.interactive.sessions import Entries, Entry
 from tumorseg.adapters.interactive.turns import Turns
+from tumorseg.adapters.interactive.warming import click_noise
 from tumorseg.errors import InputError, TumorSegError
 from tumorseg.interactive.base import require_kind
-from tumorseg.interactive.log import mask_sha256
-from tumorseg.interactive.packed import pack
 from tumorseg.interactive.prompts import Box, Click, Prompt, check
 from tumorseg.interactive.session import PromptSession
 
@@ -139,7 +139,7 @@ class InteractiveDesk:
     ) -> Mask:
         """Bring a mask to exactly these prompts, each new one a turn of its own; the entry's lock is held."""
         session = entry.session
-        old, new = await self.turns.aside(partial(_planned, session, prompts))
+        old, new = await self.turns.aside(partial(planned, session, prompts))
         if new is None:
             return session.mask
         for end in range(1, len(new) + 1) if new else (0,):
@@ -156,7 +156,7 @@ class InteractiveDesk:
             try:
                 model = self.models.get(name)
                 if model.slow and Click in model.kinds:
-                    self._click_noise(model)
+                    click_noise(model, self.turns.queue, self._device, self.looks)
             except TumorSegError as error:
                 logger.info("interactive model %s is not warm: %s", name, error)
 
@@ -167,24 +167,6 @@ class InteractiveDesk:
     def close(self) -> None:
         """Give up what waits."""
         self.turns.close()
-
-    def _click_noise(self, model: Interactive) -> None:
-        """Ask a model about a slice that means nothing, where it answers everybody else."""
-        import numpy as np
-
-        from tumorseg.adapters.inference.subject import Subject
-        from tumorseg.geometry import Grid
-        from tumorseg.types import StudyImage
-
-        channels = model.channels or ("",)
-        noise = np.random.default_rng(0).random((len(channels), 3, 64, 64), dtype=np.float32)
-        image = StudyImage(noise, Grid((3, 64, 64), np.eye(4)), channels)
-        task = LookTask(model, Subject("warm-up", None, lambda _: (image, image.grid)), self._device, self.looks.kept)
-        look, _, _ = self.turns.queue.submit(task, None, "warm-up", counted=False).result()
-        nothing, click = np.zeros(image.grid.shape, bool), Click((32, 32, 1))
-        self.turns.queue.urgent(
-            self._device, model.name, lambda: model.answer(look.encoded, nothing, (), click)
-        ).result()
 
     async def _drawn(self, opened: Opened, asked: Asked, look: Look) -> Drawn:
         if opened.label is None:
@@ -220,7 +202,7 @@ class InteractiveDesk:
     ) -> Made:
         """Answer the prompts of one segment."""
         key = (who.owner, opened.image, look.key, label, asked.start, asked.tag) if opened.keep and look.key else None
-        find = partial(self._found, key, asked, prompts, drawn)
+        find = partial(self._found, key, opened.image, asked, prompts, drawn)
         entry = await self.turns.aside(find)
         if entry is None:
             start = await self.start(model, opened, look, asked, label, drawn)
@@ -231,10 +213,13 @@ class InteractiveDesk:
             mask = await self.follow(entry, model, prompts, who.caller, steps)
             return Made(label, mask, entry.session.log())
 
-    def _found(self, key: Hashable | None, asked: Asked, prompts: Sequence[Prompt], drawn: Drawn) -> Entry | None:
+    def _found(
+        self, key: Hashable | None, image: str, asked: Asked, prompts: Sequence[Prompt], drawn: Drawn
+    ) -> Entry | None:
         """Return the mask that a request goes on with."""
         entry = self.entries.find(key) if key is not None else None
-        return None if entry is None or _begins_anew(entry.session, asked, prompts, drawn) else entry
+        newest = partial(starts.newest, self._history, image, asked.tag)
+        return None if entry is None or begins_anew(entry, asked, prompts, drawn, newest) else entry
 
     def _begun(self, key: Hashable | None, entry: Entry) -> Entry:
         """Keep a new mask in the place of the one before; one that goes by no key is forgotten after its answer."""
@@ -268,29 +253,6 @@ class InteractiveDesk:
         if drawn is not None and drawn.shown is not None and drawn.shown.any():
             return drawn.shown, starts.SHOWN
         return starts.proposed(model, look, label)
-
-
-def _planned(session: PromptSession, prompts: Sequence[Prompt]) -> tuple[list[Prompt], list[Prompt] | None]:
-    """Tell the prompts that a session knows from new ones; None for these where it knows exactly all of them."""
-    known = {pack(prompt) for prompt in session.prompts}
-    wanted = {pack(prompt): prompt for prompt in prompts}
-    old = [prompt for one, prompt in wanted.items() if one in known]
-    new = [prompt for one, prompt in wanted.items() if one not in known]
-    return old, new if new or len(old) < len(known) else None
-
-
-def _begins_anew(session: PromptSession, asked: Asked, prompts: Sequence[Prompt], drawn: Drawn) -> bool:
-    """Whether a request is about another start than the mask that is kept.
-
-    Where the viewer sends the segment along and it is not what it was answered, somebody changed it by hand. Where it
-    begins with a saved label and none of its points is known, the label may be a newer one by now.
-    """
-    if asked.start == "auto" and drawn.shown is not None:
-        return mask_sha256(drawn.shown) not in (session.log().sha256, session.log().start_sha256)
-    if asked.start == "label" and session.prompts:
-        known = {pack(prompt) for prompt in session.prompts}
-        return not any(pack(prompt) in known for prompt in prompts)
-    return False
 
 
 def _clipped(box: Box, shape: tuple[int, int, int]) -> Box:

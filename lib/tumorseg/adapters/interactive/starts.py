@@ -41,6 +41,11 @@ def nothing(look: Look) -> tuple[Mask, str]:
     return np.zeros(look.encoded.shape, bool), NOTHING
 
 
+def newest(history: LabelHistory, image: str, tag: str) -> LabelVersion | None:
+    """Return the newest saved label of an image; None where there is none, or no such image ("")."""
+    return history.head(image, tag) if image else None
+
+
 def saved(
     history: LabelHistory, image: str, tag: str, label: str, look: Look, labels: Mapping[str, int]
 ) -> tuple[Mask, str]:
@@ -50,7 +55,7 @@ def saved(
         NotFoundError: nothing is saved under this tag.
         InputError: the file is damaged, or lies on other voxels.
     """
-    head = history.head(image, tag) if image else None
+    head = newest(history, image, tag)
     if head is None:
         raise NotFoundError(f"there is no saved label tagged {tag!r} to begin with: begin with auto or nothing")
     return mask_of(history, head, label, look, labels), head.uid
