@@ -15,6 +15,7 @@ from tumorseg.interactive.base import Encoded, Interactive
 from tumorseg.interactive.foundation.sam2 import Sam2, build
 from tumorseg.interactive.foundation.sam2_slices import Slices
 from tumorseg.interactive.prompts import Box, Click, ExtremePoints, Prompt, Propagate, Scribble
+from tumorseg.io.memory_cache import MemoryCache
 from tumorseg.types import FLAIR, StudyImage
 
 Mask = NDArray[np.bool_]
@@ -46,6 +47,11 @@ def study(grid: Grid | None = None) -> StudyImage:
     return StudyImage(voxels, grid or Grid(SHAPE, np.diag([1.0, 1.0, 5.0, 1.0])), (FLAIR,), "MR")
 
 
+def inverted() -> StudyImage:
+    image = study()
+    return StudyImage(-image.voxels, image.grid, image.channels, image.modality)
+
+
 def played(model: Sam2, encoded: Slices, prompts: Sequence[Prompt]) -> Mask:
     mask = np.zeros(encoded.shape, bool)
     for n, prompt in enumerate(prompts):
@@ -58,7 +64,8 @@ def test_it_is_what_the_contract_asks_for(loaded: Sam2) -> None:
     encoded: Encoded = loaded.encode(study())
     assert encoded.shape == SHAPE
     assert encoded.proposal is None
-    assert encoded.nbytes == study().voxels.nbytes
+    assert encoded.nbytes == study().voxels.nbytes + 2 * study().voxels.size
+    assert encoded.nbytes == study().voxels.nbytes + encoded.evidence.nbytes
 
 
 def test_the_first_prompt_in_a_slice_encodes_it_and_no_other_does(loaded: Sam2, encodings: list[Any]) -> None:
@@ -68,8 +75,23 @@ def test_the_first_prompt_in_a_slice_encodes_it_and_no_other_does(loaded: Sam2, 
     assert len(encodings) == 1
     played(loaded, encoded, [Click((10, 10, 0))])
     assert len(encodings) == 2
-    grown = encoded.nbytes - study().voxels.nbytes
-    assert grown == 2 * encoded.embedding(2, loaded._network()).nbytes
+
+
+def test_what_is_kept_for_all_images_together_has_a_bound_and_no_image_gets_another_s(
+    loaded: Sam2, encodings: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An image that grew with every slice that is clicked would outgrow the memory it was weighed for."""
+    one = loaded.encode(study()).embedding(0, loaded._network()).nbytes
+    kept: MemoryCache[Any] = MemoryCache(5 * one, lambda embedding: embedding.nbytes)
+    monkeypatch.setattr(loaded, "_embeddings", kept)
+    images = [loaded.encode(study()), loaded.encode(inverted())]
+    weighed = [image.nbytes for image in images]
+    for encoded in images:
+        played(loaded, encoded, [Click((30, 12, k)) for k in range(SHAPE[0])])
+        assert kept.size() <= 5 * one
+    assert [image.nbytes for image in images] == weighed
+    pictures = [image.embedding(3, loaded._network()).coarse for image in images]
+    assert not (pictures[0] == pictures[1]).all()
 
 
 def test_ten_who_click_at_once_encode_the_slice_once(loaded: Sam2, encodings: list[Any]) -> None:
@@ -84,9 +106,9 @@ def test_the_same_prompts_give_the_same_mask_whatever_is_kept(loaded: Sam2) -> N
     prompts = [CLICK, Click((10, 10, 0)), AGAIN, ExtremePoints(((2, 3, 1), (40, 30, 1))), AWAY, Click((9, 9, 1))]
     expected = played(loaded, loaded.encode(study()), prompts)
     assert expected.any()
-    encoded = Slices(study(), kept_bytes=0)
-    np.testing.assert_array_equal(played(loaded, encoded, prompts), expected)
-    assert encoded.nbytes == study().voxels.nbytes, "nothing is kept, the answer is the same"
+    nothing: MemoryCache[Any] = MemoryCache(0, lambda embedding: embedding.nbytes)
+    np.testing.assert_array_equal(played(loaded, Slices(study(), nothing), prompts), expected)
+    assert nothing.size() == 0
 
 
 def test_a_click_changes_its_slice_alone_and_its_voxel_says_what_it_said(loaded: Sam2) -> None:

@@ -163,6 +163,8 @@ def damage(path: Path, how: str, checkpoint: Path) -> None:
         torch.save([torch.zeros(2)], path)
     elif how == "bare":
         torch.save({"weight": torch.zeros(2)}, path)
+    elif how == "numbered":
+        torch.save({"model": {1: torch.zeros(2)}}, path)
     elif how == "other":
         torch.save({"model": {"weight": torch.zeros(2)}}, path)
     else:
@@ -171,7 +173,9 @@ def damage(path: Path, how: str, checkpoint: Path) -> None:
         torch.save({"model": state}, path)
 
 
-@pytest.mark.parametrize("how", ["cut", "text", "empty", "zip", "pickle", "list", "bare", "other", "incomplete"])
+@pytest.mark.parametrize(
+    "how", ["cut", "text", "empty", "zip", "pickle", "list", "bare", "numbered", "other", "incomplete"]
+)
 def test_what_is_no_checkpoint_is_told_in_one_line_and_runs_nothing(
     how: str, checkpoint: Path, small: None, tmp_path: Path
 ) -> None:

@@ -3,7 +3,7 @@
 The way of a prompt:
 
 1. its slice, along the image's most axial axis, as a picture; of a box through several slices the middle one;
-2. the slice's embedding, computed when the slice is first pointed at (seconds) and kept with the image;
+2. the slice's embedding, computed when the slice is first pointed at (seconds) and kept (:data:`KEPT_BYTES`);
 3. the decoder (a tenth of a second) with the prompt, the earlier prompts of the slice, and the mask so far;
 4. a click changes what :mod:`tumorseg.interactive.local` lets it change, a box replaces what it holds in the slice.
 
@@ -27,19 +27,23 @@ from tumorseg.interactive.foundation.needs import readable, require_package, req
 from tumorseg.interactive.foundation.sam2_slices import Slices
 from tumorseg.interactive.local import confined
 from tumorseg.interactive.prompts import Box, Click, ExtremePoints, Prompt
+from tumorseg.io.memory_cache import MemoryCache
 from tumorseg.types import StudyImage
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from tumorseg.interactive.foundation.sam2_network import Asked, Sam2Network
+    from tumorseg.interactive.foundation.sam2_network import Asked, Embedding, Sam2Network
 
     Mask = NDArray[np.bool_]
 
 NAME, OPTION = "sam2", "--sam2-weights"
 #: Counts up with every change of what the same weights answer.
 METHOD = 1
+#: Embeddings of all images together that are kept at most. One of a published network takes 16 MiB; a slice whose
+#: embedding had to make way is encoded again when it is needed.
+KEPT_BYTES = 512 * 2**20
 
 
 class Sam2:
@@ -64,10 +68,11 @@ class Sam2:
             self.version = f"{hashlib.file_digest(file, 'sha256').hexdigest()[:12]}-{METHOD}"
         self._loading = threading.Lock()
         self._loaded: Sam2Network | None = None
+        self._embeddings: MemoryCache[Embedding] = MemoryCache(KEPT_BYTES, lambda embedding: embedding.nbytes)
 
     def encode(self, image: StudyImage) -> Slices:
         """Look at the grey values of an image; see :class:`tumorseg.interactive.base.Interactive`."""
-        return Slices(image)
+        return Slices(image, self._embeddings)
 
     def answer(self, encoded: Slices, mask: Mask, before: Sequence[Prompt], prompt: Prompt) -> Edit:
         """Change the slice of a prompt; see :class:`tumorseg.interactive.base.Interactive`.

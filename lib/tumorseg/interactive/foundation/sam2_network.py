@@ -172,7 +172,7 @@ def _state(checkpoint: Path) -> dict[str, torch.Tensor]:
     except (OSError, EOFError, ValueError, RuntimeError, KeyError, pickle.UnpicklingError) as error:
         raise _no_checkpoint(checkpoint, error) from error
     state = held.get("model") if isinstance(held, Mapping) else None
-    if not isinstance(state, Mapping):
+    if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
         raise _no_checkpoint(checkpoint, "it has no dictionary of weights under 'model'")
     return dict(state)
 

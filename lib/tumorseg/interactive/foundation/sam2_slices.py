@@ -21,15 +21,12 @@ if TYPE_CHECKING:
 
     Mask = NDArray[np.bool_]
 
-#: Embeddings of one image that are kept at most. One of a published network takes 16 MiB; a slice whose embedding had
-#: to make way is encoded again when it is needed.
-KEPT_BYTES = 256 * 2**20
-
 
 class Slices:
     """The slices of an image along its most axial axis; a :class:`tumorseg.interactive.base.Encoded`.
 
-    The only thing in it that changes is which embeddings are kept: with them an answer comes sooner, and is the same.
+    Which embeddings are kept changes while people work: with them an answer comes sooner, and is the same. The model
+    keeps them for all images together, as what is kept of an image must not grow after it was weighed.
 
     A slice is turned so that the patient's left is on the right of the picture and the back below: a mirrored or
     permuted series gives the same picture, hence the same answer.
@@ -37,17 +34,18 @@ class Slices:
     Args:
         image: any study. A colour picture is seen as it is; of anything else one sequence is seen, as grey
             (:mod:`tumorseg.interactive.foundation.grey`).
-        kept_bytes: of embeddings.
+        embeddings: where those of all images are kept.
     """
 
     proposal: Mask | None = None
 
-    def __init__(self, image: StudyImage, kept_bytes: int = KEPT_BYTES) -> None:
+    def __init__(self, image: StudyImage, embeddings: MemoryCache[Embedding]) -> None:
         self.shape: tuple[int, int, int] = image.grid.shape
         self._turn = to_axial(image.grid)
         self._voxels = image.voxels if is_colour(image) else sequence(image)[None]
         self._window = (0.0, 255.0) if is_colour(image) else window(self._voxels[0], image.modality)
-        self._embeddings: MemoryCache[Embedding] = MemoryCache(kept_bytes, lambda embedding: embedding.nbytes)
+        self._embeddings = embeddings
+        self._me = object()  # stands for this image among the embeddings; an address would be used again
 
     @cached_property
     def evidence(self) -> NDArray[np.float16]:
@@ -61,9 +59,8 @@ class Slices:
 
     @property
     def nbytes(self) -> int:
-        """Memory of the voxels and of the embeddings so far: it grows while the image is worked on."""
-        seen = self.evidence.nbytes if "evidence" in self.__dict__ else 0
-        return int(self._voxels.nbytes) + seen + self._embeddings.size()
+        """Memory of the voxels, the evidence to come included."""
+        return int(self._voxels.nbytes) + self._voxels.size * np.dtype(np.float16).itemsize
 
     def place(self, at: Index) -> tuple[int, int, int]:
         """Return the slice of a voxel ``(i, j, k)``, and the column and the row of it in that slice's picture."""
@@ -95,4 +92,4 @@ class Slices:
 
     def embedding(self, slice_: int, network: Sam2Network) -> Embedding:
         """Return what the encoder makes of a slice; who asks while somebody else waits for it waits along."""
-        return self._embeddings.get(slice_, lambda: network.encode(self.picture(slice_)))
+        return self._embeddings.get((self._me, slice_), lambda: network.encode(self.picture(slice_)))
