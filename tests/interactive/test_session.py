@@ -15,7 +15,7 @@ import pytest
 
 from tests.interactive.balls import CENTRES, SHAPE, Balls, Mask, Seen, two_balls
 from tumorseg.errors import ConflictError, InputError
-from tumorseg.interactive import history
+from tumorseg.interactive import history, propagate
 from tumorseg.interactive.base import Edit
 from tumorseg.interactive.log import mask_sha256, replay
 from tumorseg.interactive.packed import pack
@@ -272,6 +272,22 @@ def test_slices_follow_in_a_session_of_any_model_and_replay_and_undo() -> None:
     assert np.array_equal(session.follow([A, Propagate(A.at[2], first=A.at[2] - 1, last=A.at[2] + 1)]), after)
     with pytest.raises(InputError, match="the slice 6 lies outside"):
         session.add(Propagate(6))
+
+
+def test_where_slices_follow_another_way_now_the_replay_says_so_and_blames_no_model(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    start = OnlyClicks().encode(two_balls()).proposal.copy()
+    start[[k for k in range(SHAPE[0]) if k != A.at[2]]] = False
+    session = new(OnlyClicks(), start)
+    session.follow([A, Propagate(A.at[2])])
+    then = propagate.version()
+    assert [step.method for step in session.log().steps] == ["", then]
+    monkeypatch.setattr(propagate, "FEWEST_PIXELS", 1000)
+    now = propagate.version()
+    assert now != then
+    with pytest.raises(ConflictError, match=rf"step 2 of 2 .*: slices followed by {then} then, and by {now} now"):
+        replayed(session, start)
 
 
 def test_more_prompts_than_a_mask_may_have_are_refused() -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 import numpy as np
 
 from tumorseg.errors import ConflictError, InputError
-from tumorseg.interactive.answer import answered
+from tumorseg.interactive.answer import answered, method_of
 from tumorseg.interactive.base import Encoded, Interactive
 from tumorseg.interactive.packed import Packed, Unpacked, unpack
 from tumorseg.interactive.prompts import Prompt, check
@@ -46,12 +46,14 @@ class LogStep:
         packed: the prompt as it is kept.
         sha256: of the mask that it led to (:func:`mask_sha256`).
         seconds: that the answer took.
+        method: version of what answered where that was not the model (:func:`tumorseg.interactive.answer.method_of`).
     """
 
     time: str
     packed: Packed
     sha256: str
     seconds: float
+    method: str = ""
 
     @property
     def prompt(self) -> Prompt:
@@ -66,7 +68,7 @@ class LogEvent:
     Attributes:
         time: ISO 8601, UTC.
         action: what was done.
-        kind: of the prompt it was done with: click+, click-, box, extremepoints, scribble; "" for a restart.
+        kind: of the prompt it was done with: click+, click-, box, extremepoints, scribble, propagate; "" for a restart.
     """
 
     time: str
@@ -171,9 +173,16 @@ def replay(log: PromptLog, model: Interactive, encoded: Encoded, start: Mask) ->
         if mask_sha256(mask) != step.sha256:
             raise ConflictError(
                 f"step {number} of {len(log.steps)} ({kind_of(prompt)}) leads to another mask now than when it was "
-                f"recorded: the image or {model.name} {model.version} is not what it was"
+                f"recorded: {_reason(step.method, method_of(model, prompt), model)}"
             )
     return mask
+
+
+def _reason(then: str, now: str, model: Interactive) -> str:
+    """Say why a step leads elsewhere: the way in which slices follow is of the release, not of a model."""
+    if then != now:
+        return f"slices followed by {then or 'another way'} then, and by {now or model.name} now"
+    return f"the image or {model.name} {model.version} is not what it was"
 
 
 def _check_same(log: PromptLog, model: Interactive, encoded: Encoded, start: Mask) -> None:

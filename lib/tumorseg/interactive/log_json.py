@@ -21,6 +21,7 @@ _MAX_VOXELS = 1 << 40
 # As sessions write it; what the standard's other forms allow (weeks, any sign between date and time) is nobody's.
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(\+00:00|Z)", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_METHOD = re.compile(r"([a-z0-9]{1,20}-[0-9a-f]{12})?")
 _KIND = re.compile(r"[a-z]{0,20}[+-]?")
 # The start's stands with its digest.
 _NAMES = tuple(name for name in NAMES if name != "start")
@@ -39,7 +40,8 @@ def write(log: PromptLog) -> str:
 
 def _step_to_json(step: LogStep) -> dict[str, Any]:
     prompt = prompt_to_json(step.packed)
-    return {"time": step.time, "prompt": prompt, "sha256": step.sha256, "seconds": step.seconds}
+    said = {"time": step.time, "prompt": prompt, "sha256": step.sha256, "seconds": step.seconds}
+    return {**said, "method": step.method} if step.method else said
 
 
 def read(text: str | bytes) -> PromptLog:
@@ -97,12 +99,17 @@ def _said_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _step(value: Any, what: str, shape: tuple[int, int, int]) -> LogStep:
-    said = _object(value, what, {"time", "prompt", "sha256", "seconds"})
+    said = _object(value, what, None)
+    said = _object(said, what, {"time", "prompt", "sha256", "seconds", *({"method"} & said.keys())})
     try:
         packed = packed_from_json(said["prompt"], shape)
     except InputError as error:
         raise InputError(f"{what}: {error}") from None
-    return LogStep(_time(said["time"], what), packed, _sha256(said["sha256"], what), _seconds(said["seconds"], what))
+    method = _text(said.get("method", ""), f"method of {what}")
+    if not _METHOD.fullmatch(method):
+        raise InputError(f"expected the method of {what} as a name and 12 hexadecimal digits, got {shown(method)}")
+    seconds = _seconds(said["seconds"], what)
+    return LogStep(_time(said["time"], what), packed, _sha256(said["sha256"], what), seconds, method)
 
 
 def _event(value: Any, what: str) -> LogEvent:

@@ -26,6 +26,7 @@ from tumorseg.interactive.base import Edit
 from tumorseg.interactive.carry import Carried, carry
 from tumorseg.interactive.evidence import evidence_of
 from tumorseg.interactive.likeness import Likeness
+from tumorseg.interactive.method import numbers_of, version_of
 from tumorseg.interactive.prompts import Click, Prompt, Propagate, Scribble, check
 from tumorseg.interactive.shapes import between, hanging, signed_distance
 
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
     Mask = NDArray[np.bool_]
 
+#: Grows with every change of the way that the numbers (:func:`version`) do not show.
+METHOD = "follow1"
 # Chosen on training patients: see docs/interactive.md.
 #: An object of fewer pixels, or of a smaller part of its area in the corrected slice, is over.
 FEWEST_PIXELS, SMALLEST_PART = 4, 0.03
@@ -103,6 +106,15 @@ def propagate(encoded: Encoded, mask: Mask, before: Sequence[Prompt], prompt: Pr
     changed = mask.copy()
     stops = [_follow(walk, towards, np.moveaxis(changed, prompt.axis, 0)) for towards in (-1, 1)]
     return Propagated(_edit(mask, changed), *stops)
+
+
+def version() -> str:
+    """Return by what this way of following is known: no model's version says it, as every model's slices follow it."""
+    from tumorseg.interactive import carry, likeness, propagate
+    from tumorseg.interactive.classical import appearance, features, model, walker, window
+
+    used = (propagate, carry, likeness, appearance, features, model, walker, window)
+    return version_of(METHOD, numbers_of(used))
 
 
 def held_slices(prompts: Iterable[Prompt], axis: int) -> frozenset[int]:

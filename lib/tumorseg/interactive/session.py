@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tumorseg.errors import ConflictError, InputError
-from tumorseg.interactive.answer import answered
+from tumorseg.interactive.answer import answered, method_of
 from tumorseg.interactive.base import Edit, Encoded, Interactive, require_kind
 from tumorseg.interactive.history import History, Step
 from tumorseg.interactive.log import MAX_EVENTS, Action, LogEvent, LogStep, PromptLog, kind_of, mask_sha256
@@ -234,7 +234,8 @@ class PromptSession:
         change = Change.of(state.mask, edit)
         mask = edit.applied(state.mask)
         mask.setflags(write=False)
-        return state.onward(Step(LogStep(self._time(), packed, mask_sha256(mask), seconds), change), mask)
+        logged = LogStep(self._time(), packed, mask_sha256(mask), seconds, method_of(self.model, prompt))
+        return state.onward(Step(logged, change), mask)
 
     def _logged(self, state: History, action: Action, packed: Packed | None) -> History:
         """Return the state with one more event; of very many the first are forgotten."""

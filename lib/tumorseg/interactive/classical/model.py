@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tumorseg.errors import InputError
 from tumorseg.interactive.base import Edit, require_kind
 from tumorseg.interactive.classical.encoded import EncodedImage, encode
+from tumorseg.interactive.method import numbers_of, version_of
 from tumorseg.interactive.prompts import Box, Click, ExtremePoints, Prompt, Scribble
 from tumorseg.types import StudyImage
 
@@ -40,7 +40,7 @@ class ClassicalModel:
         self.name = name
         self.viewer_type = viewer_type
         self.description = description
-        self.version = _version()
+        self.version = version_of(METHOD, parameters())
 
     def encode(self, image: StudyImage) -> EncodedImage:
         """Look at an image for the first time.
@@ -74,12 +74,7 @@ def parameters() -> dict[str, Any]:
     from tumorseg.interactive import local
     from tumorseg.interactive.classical import appearance, belief, boxes, encoded, features, strokes, walker, window
 
-    return {
-        f"{module.__name__.rpartition('.')[2]}.{name}": value
-        for module in (local, appearance, belief, boxes, encoded, features, strokes, walker, window)
-        for name, value in sorted(vars(module).items())
-        if name.isupper() and not name.startswith("_") and name != "TYPE_CHECKING"
-    }
+    return numbers_of((local, appearance, belief, boxes, encoded, features, strokes, walker, window))
 
 
 def build_scribbles(weights: Path | str | None = None, device: str = "auto") -> ClassicalModel:
@@ -103,8 +98,3 @@ def build_clicks(weights: Path | str | None = None, device: str = "auto") -> Cla
 def _no_weights(name: str, weights: Path | str | None) -> None:
     if weights is not None:
         raise InputError(f"{name} has no weights, got {str(weights)!r}: leave them out, or choose another model")
-
-
-def _version() -> str:
-    told = repr(sorted(parameters().items()))
-    return f"{METHOD}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
