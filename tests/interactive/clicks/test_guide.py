@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tumorseg.errors import InputError
-from tumorseg.interactive.clicks.guide import fold, guide, hints
+from tumorseg.interactive.clicks.guide import fold, guide, hints, newest
 from tumorseg.interactive.prompts import Click
 from tumorseg.networks.clicks import GUIDE, HINTS
 
@@ -48,3 +48,11 @@ def test_clicks_outside_of_the_window_reach_in_but_draw_no_disc():
 def test_nothing_to_draw_is_an_error():
     with pytest.raises(InputError, match="at least one click"):
         hints([], (1, 8, 8))
+
+
+def test_how_near_the_newest_click_is_can_be_read_from_the_guide():
+    clicks = [Click((4, 4, 0)), Click((40, 20, 2))]
+    near = newest(torch.from_numpy(guide(np.ones((3, 3, 32, 48)), np.ones((3, 32, 48), bool), clicks))).numpy()
+    assert near.shape == (3, 32, 48)
+    assert near[2, 20, 40] == near.max() <= 1
+    assert near[2, 20, 30] > near[2, 20, 10] > near[0, 4, 4] > 0

@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from tumorseg.errors import InputError
 from tumorseg.networks.clicks import ClickHead, Trunk
 from tumorseg.training.clicks.config import ClickConfig, Stage
 from tumorseg.training.clicks.engine import ClickTrainer
 from tumorseg.training.clicks.loss import click_loss
-from tumorseg.training.clicks.mistakes import signed_distance, start, styled
+from tumorseg.training.clicks.mistakes import contested, signed_distance, start, styled
 from tumorseg.training.clicks.person import click
 from tumorseg.training.clicks.pieces import PieceSampler
 from tumorseg.training.data import Volume
@@ -62,6 +63,25 @@ def test_a_styled_truth_never_vanishes():
     assert all(styled(tiny, rng).any() for _ in range(200))
 
 
+def test_a_contested_region_is_one_piece_that_looks_alike():
+    """Bright left of column 32 and dark right of it: no region crosses that border."""
+    truth, rng = ball(), np.random.default_rng(0)
+    image = np.zeros((5, 3, 64, 64), np.float32)
+    image[..., :32] = 5
+    more = less = 0
+    for _ in range(40):
+        other = contested(truth, image, rng)
+        assert other.any()
+        region = other != truth
+        if region.any():
+            assert ndimage.label(region, np.ones((3, 3, 3)))[1] == 1
+            assert not (region[..., :31].any() and region[..., 33:].any())
+            more, less = more + (other > truth).any(), less + (other < truth).any()
+    assert more > 5
+    assert less > 5
+    assert not contested(np.zeros_like(truth), image, rng).any()
+
+
 def test_the_person_clicks_into_a_mistake_and_says_which():
     truth, rng = ball(), np.random.default_rng(0)
     mask = np.roll(truth, 6, axis=2)
@@ -84,6 +104,11 @@ def test_only_what_the_click_may_change_counts():
     # A negative click on an empty mask can change nothing, so nothing that is said matters.
     a, b = (click_loss(said, truth, mask, ~positive) for said in (right, -right))
     assert torch.equal(a, b)
+    # What is wrong where it counts more costs more.
+    wrong = right.clone()
+    wrong[:, 2, 28:32, 32:36] *= -1
+    here, there = (torch.ones(truth.shape).index_fill_(1, torch.tensor([k]), 5.0) for k in (2, 0))
+    assert click_loss(wrong, truth, mask, positive, here) > click_loss(wrong, truth, mask, positive, there)
 
 
 def test_pieces_show_picture_and_truth_at_the_same_place():
@@ -106,7 +131,13 @@ def test_a_patient_without_a_tumour_is_refused():
 def trainer(out: Path, epochs: int) -> ClickTrainer:
     torch.manual_seed(0)
     config = ClickConfig(
-        epochs=epochs, batches=1, rounds=2, piece=64, window=32, stages=(Stage(1.0, 3, 2),), augment=STILL
+        epochs=epochs,
+        batches=1,
+        rounds=2,
+        piece=64,
+        window=32,
+        stages=(Stage(1.0, 3, 2, contested=1.0, near=4.0),),
+        augment=STILL,
     )
     return ClickTrainer(Trunk(), ClickHead(), config, out)
 

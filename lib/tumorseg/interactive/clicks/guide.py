@@ -20,6 +20,7 @@ from tumorseg.errors import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from tumorseg.interactive.prompts import Click
 
@@ -81,3 +82,9 @@ def guide(image: NDArray[Any], mask: NDArray[Any], clicks: Sequence[Click]) -> N
     """
     shape = (mask.shape[0], mask.shape[1], mask.shape[2])
     return np.concatenate([fold(image), fold(mask[:, None]), hints(clicks, shape)], axis=1)
+
+
+def newest(told: Tensor) -> Tensor:
+    """``(N, 22, H / 2, W / 2)`` guides -> ``(N, H, W)``: 1 at the newest click, less the further from it."""
+    near = told[:, -2:-1]
+    return near.repeat_interleave(FOLD, dim=2).repeat_interleave(FOLD, dim=3)[:, 0]

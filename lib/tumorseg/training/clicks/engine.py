@@ -24,13 +24,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from tumorseg.interactive.clicks.guide import guide
+from tumorseg.interactive.clicks.guide import guide, newest
 from tumorseg.interactive.local import confined
 from tumorseg.interactive.prompts import Click
 from tumorseg.training.checkpoint import RunState, save_weights
-from tumorseg.training.clicks.config import ClickConfig
+from tumorseg.training.clicks.config import ClickConfig, Stage
 from tumorseg.training.clicks.loss import click_loss
-from tumorseg.training.clicks.mistakes import start, styled
+from tumorseg.training.clicks.mistakes import contested, start, styled
 from tumorseg.training.clicks.person import click
 from tumorseg.training.clicks.pieces import Piece, PieceSampler
 from tumorseg.training.schedule import follow, rate
@@ -120,20 +120,22 @@ class ClickTrainer:
 
     def _batch(self, sampler: PieceSampler, losses: list[float], gains: list[list[float]]) -> None:
         stage = self.config.stage(self.progress())
-        scenes = self._scenes([sampler.draw(stage.depth) for _ in range(stage.batch)])
+        scenes = self._scenes([sampler.draw(stage.depth) for _ in range(stage.batch)], stage)
         for gained in gains:
             clicked = [scene for scene in scenes if self._click(scene)]
             if clicked:
-                losses.append(self._step(clicked, stage.depth, gained))
+                losses.append(self._step(clicked, stage, gained))
 
     @torch.no_grad()
-    def _scenes(self, pieces: Sequence[Piece]) -> list[_Scene]:
+    def _scenes(self, pieces: Sequence[Piece], stage: Stage) -> list[_Scene]:
         """Look at the pieces with the trunk, and give each a mask with mistakes."""
         self.trunk.eval()
         scenes = []
         for piece in pieces:
             fine, coarse, logits = self.trunk(piece.for_trunk().to(self.device))
             truth = styled(piece.truth, self.rng)
+            if stage.contested and self.rng.random() < stage.contested:
+                truth = contested(truth, piece.image[1:-1].numpy(), self.rng)
             mask = start(truth, torch.sigmoid(logits[:, 0]).cpu().numpy(), self.rng)
             blind = bool(self.rng.random() < self.config.blind)
             if blind:
@@ -148,7 +150,7 @@ class ClickTrainer:
             scene.clicks.append(found)
         return found is not None
 
-    def _step(self, scenes: Sequence[_Scene], depth: int, gained: list[float]) -> float:
+    def _step(self, scenes: Sequence[_Scene], stage: Stage, gained: list[float]) -> float:
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.learning_rate * rate(self.progress(), self.config.warmup, self.config.final_rate)
         corners = [self._corner(scene) for scene in scenes]
@@ -165,8 +167,9 @@ class ClickTrainer:
         positive = torch.tensor([scene.clicks[-1].positive for scene in scenes])
         self.head.train()
         self.optimizer.zero_grad(set_to_none=True)
-        logits = self.head(fine, coarse, told, depth).reshape(masks.shape)
-        loss = click_loss(logits, truths.to(self.device), masks.to(self.device), positive.to(self.device))
+        logits = self.head(fine, coarse, told, stage.depth).reshape(masks.shape)
+        weight = 1 + stage.near * newest(told).reshape(masks.shape) if stage.near else None
+        loss = click_loss(logits, truths.to(self.device), masks.to(self.device), positive.to(self.device), weight)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.head.parameters(), MAX_GRADIENT)
         self.optimizer.step()
@@ -195,11 +198,6 @@ class ClickTrainer:
             for t, f in ((scene.fine, 2), (scene.coarse, 4))
         )
         return fine, coarse, told
-
-    def _stacked(self, stacks: Sequence[NDArray[np.bool_]], corners: Sequence[tuple[int, int]]) -> Tensor:
-        """Cut the windows out of stacks: ``(N, D, H, W)``."""
-        cuts = [_cut(stack, corner, self.config.window) for stack, corner in zip(stacks, corners, strict=True)]
-        return torch.from_numpy(np.stack(cuts))
 
     def _keep(self, row: dict[str, float]) -> None:
         self.history.append(row)

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 SMOOTH = 20.0
 
 
-def click_loss(logits: Tensor, truth: Tensor, mask: Tensor, positive: Tensor) -> Tensor:
+def click_loss(logits: Tensor, truth: Tensor, mask: Tensor, positive: Tensor, weight: Tensor | None = None) -> Tensor:
     """Soft Dice of the resulting mask, plus the cross-entropy of what may change, mean over the windows.
 
     A positive click changes nothing that is marked already and a negative one nothing that is not
@@ -21,12 +21,14 @@ def click_loss(logits: Tensor, truth: Tensor, mask: Tensor, positive: Tensor) ->
         truth: ``(N, D, H, W)`` bool.
         mask: ``(N, D, H, W)`` bool, as it was when it was clicked.
         positive: ``(N,)`` bool, the clicks' signs.
+        weight: ``(N, D, H, W)``, how much each voxel's cross-entropy counts; all the same without it.
     """
     free = mask != positive[:, None, None, None]
     after = torch.where(free, torch.sigmoid(logits.float()), mask.float())
     wanted = truth.float()
     both, all_ = ((x).flatten(1).sum(1) for x in (after * wanted, after + wanted))
     overlap = 1 - (2 * both + SMOOTH) / (all_ + SMOOTH)
-    entropy = F.binary_cross_entropy_with_logits(logits.float(), wanted, reduction="none") * free
-    per_voxel = entropy.flatten(1).sum(1) / free.flatten(1).sum(1).clamp(min=1)
+    entropy = F.binary_cross_entropy_with_logits(logits.float(), wanted, reduction="none")
+    counted = free.float() if weight is None else free * weight
+    per_voxel = (entropy * counted).flatten(1).sum(1) / counted.flatten(1).sum(1).clamp(min=1)
     return (overlap + per_voxel).mean()

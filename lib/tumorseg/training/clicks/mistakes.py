@@ -1,11 +1,14 @@
 """Masks with mistakes, from which a simulated person sets out.
 
 The trunk's own masks of the training patients are better than those of anybody else, so they are not enough: borders
-are moved, slices and lobes left out, blobs added, or everything is missing.
+are moved, slices and lobes left out, blobs added, or everything is missing. And the trunk is right about those patients
+far too often: a head that sees its features learns to repeat them. So the truth itself is changed where the picture
+allows it (:func:`contested`), and only the clicks can tell.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +29,10 @@ MOVED, LOBES, LOBE_SLICES = 8.0, (5.0, 18.0), 1.2
 BLOB_CHANCE, BLOB_RADII, BLOB_SLICES = 0.3, (4.0, 18.0), 1.8
 #: Part of the pieces whose truth is drawn somewhat wider or tighter: the clicks say where, not the picture alone.
 STYLE_CHANCE, STYLE = 0.15, 3.0
+#: A contested region: how far its seed lies from the border, its half axes in pixels and in slices, how much its voxels
+#: may differ from the seed in any sequence (normalised), and the least voxels that are worth it.
+SEED_REACH, REGION_RADII, REGION_SLICES, ALIKE, REGION_LEAST = 12.0, (5.0, 22.0), (0.7, 2.5), (0.4, 1.5), 30
+_SMOOTH = 1.0
 
 
 def signed_distance(mask: Mask) -> NDArray[np.float32]:
@@ -43,6 +50,34 @@ def styled(truth: Mask, rng: np.random.Generator) -> Mask:
         return truth
     other: Mask = signed_distance(truth) > rng.uniform(-STYLE, STYLE)
     return other if other.any() else truth
+
+
+def contested(truth: Mask, image: NDArray[np.float32], rng: np.random.Generator) -> Mask:
+    """Return the truth with a region more or less that looks alike, as another reader might have drawn it.
+
+    Args:
+        truth: ``(D, S, S)``.
+        image: ``(D, C, S, S)`` normalised.
+        rng: the source of randomness.
+    """
+    distance = signed_distance(truth)
+    inside = bool(rng.random() < 0.5)
+    seeds = np.argwhere((np.abs(distance) <= SEED_REACH) & (truth == inside))
+    if not len(seeds):
+        return truth
+    at = tuple(seeds[rng.integers(len(seeds))])
+    smooth = ndimage.gaussian_filter(image, (0, 0, _SMOOTH, _SMOOTH))
+    seen = np.moveaxis(smooth, 1, 0)
+    alike = np.abs(seen - seen[(slice(None), *at)][:, None, None, None]).max(axis=0) < rng.uniform(*ALIKE)
+    radii = (rng.uniform(*REGION_SLICES), rng.uniform(*REGION_RADII), rng.uniform(*REGION_RADII))
+    region = _ellipsoid(truth.shape, at, radii) & alike & (truth == inside)
+    region[at] = True
+    region = ndimage.binary_closing(region, np.ones((1, 3, 3), bool)) & (truth == inside)
+    region[at] = True
+    parts, _ = ndimage.label(region, np.ones((3, 3, 3), bool))
+    region = parts == parts[at]
+    other: Mask = truth ^ region
+    return other if region.sum() >= REGION_LEAST and other.any() else truth
 
 
 def start(truth: Mask, probability: NDArray[np.float32], rng: np.random.Generator) -> Mask:
@@ -89,6 +124,10 @@ def _blob(shape: tuple[int, ...], rng: np.random.Generator) -> Mask:
     """Draw an ellipsoid somewhere."""
     centre = [rng.uniform(0, n) for n in shape]
     radii = [rng.uniform(0.7, BLOB_SLICES), rng.uniform(*BLOB_RADII), rng.uniform(*BLOB_RADII)]
+    return _ellipsoid(shape, centre, radii)
+
+
+def _ellipsoid(shape: tuple[int, ...], centre: Sequence[float], radii: Sequence[float]) -> Mask:
     axes = np.ogrid[tuple(slice(0, n) for n in shape)]
     squares = [((a - c) / r) ** 2 for a, c, r in zip(axes, centre, radii, strict=True)]
     inside: Mask = squares[0] + squares[1] + squares[2] <= 1
