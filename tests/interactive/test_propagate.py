@@ -138,6 +138,17 @@ def test_another_lesion_in_the_slices_stays_as_it_is(distance: tuple[int, int]) 
     assert dice(mask & ~other, truth & ~other) > 0.95
 
 
+def test_a_hole_that_the_corrected_slice_has_stays_open_and_one_of_noise_is_closed() -> None:
+    """A dead core within a tumour that is not to be marked."""
+    ring = ball(radii=(7, 14, 14)) & ~ball(radii=(7, 7, 7))
+    seen = encoded_of(ring)
+    mask, _ = follow(seen, only(ring, MIDDLE), first=5, last=11)
+    assert not mask[5:12, 30, 24].any()
+    assert dice(mask, only(ring, *range(5, 12))) > 0.95
+    full = ring | ball(radii=(7, 7, 7))
+    assert follow(seen, only(full, MIDDLE), first=5, last=11)[0][5:12, 30, 24].all()
+
+
 def test_what_the_slices_showed_of_the_object_is_replaced() -> None:
     """Too much was marked in all slices, and one was corrected."""
     truth = ball()

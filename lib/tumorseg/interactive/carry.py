@@ -71,7 +71,7 @@ def carry(
     odds = BY_LOOK * seen + np.broadcast_to(vote, expected.shape)[box]
     odds += np.clip(expected[box] / SOFTNESS, -MOST_BY_SHAPE, MOST_BY_SHAPE)
     mask[box] = _outlined(shown, odds, expected[box] > -REACH)
-    mask = ndimage.binary_fill_holes(hanging(mask, expected > 0))
+    mask = _filled(hanging(mask, expected > 0), expected > 0)
     return Carried(mask, _contrast(1 / (1 + np.exp(-seen)), mask[box], ring_of(mask)[box]))
 
 
@@ -81,6 +81,16 @@ def _outlined(shown: NDArray[np.float32], odds: NDArray[np.floating[Any]], near:
     marks = np.where(near, 0, -1).astype(np.int8)[None]
     chance = walk(Lattice.of(shown[:, None], (1.0, 1.0, 1.0)), prior, STRENGTH, marks, steps=STEPS)
     return np.asarray(chance[0] > 0.5)
+
+
+def _filled(found: Mask, expected: Mask) -> Mask:
+    """Fill what the object encloses in a slice, but for holes that the expected shape has too: those are meant."""
+    from scipy import ndimage
+
+    holes = ndimage.binary_fill_holes(found) & ~found
+    meant = ndimage.binary_fill_holes(expected) & ~expected
+    filled: Mask = found | (holes & ~hanging(holes, meant))
+    return filled
 
 
 def _contrast(seen: NDArray[np.floating[Any]], mask: Mask, ring: Mask) -> float:
