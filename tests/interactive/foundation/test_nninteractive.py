@@ -3,14 +3,20 @@ from __future__ import annotations
 import json
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tumorseg.errors import InputError, UnavailableError
+from tumorseg.geometry import Grid
+from tumorseg.interactive.evidence import evidence_of
 from tumorseg.interactive.foundation import nninteractive
-from tumorseg.interactive.foundation.nninteractive import Seen, build
+from tumorseg.interactive.foundation.nninteractive import NnInteractive, Seen, build
 from tumorseg.interactive.prompts import Box, Click, ExtremePoints, Propagate, Scribble
+from tumorseg.types import StudyImage
+
+SHAPE = (4, 8, 9)
 
 
 @pytest.fixture
@@ -45,6 +51,101 @@ def test_a_checkpoint_that_cannot_be_read(folder: Path) -> None:
 def test_without_the_package_one_line_says_what_to_install(folder: Path) -> None:
     with pytest.raises(UnavailableError, match=r"nninteractive needs .* pip install nninteractive$"):
         build(folder)
+
+
+class Session:
+    """What the package's session promises in public: an image is set in the background, a first mask forgets all else.
+
+    It marks what it is told to belong, with a number drawn at random, and takes away what it is told not to.
+    """
+
+    def __init__(self) -> None:
+        self.images, self.told, self.fails = 0, [], False
+
+    def set_image(self, image: Any) -> None:
+        self.images += 1
+        self.set_well = not self.fails
+
+    def set_target_buffer(self, buffer: Any) -> None:
+        self.buffer = buffer
+
+    def add_initial_seg_interaction(self, mask: Any, run_prediction: bool) -> None:
+        if not self.set_well:
+            raise MemoryError
+        self.buffer[:] = mask
+        self.told = [("mask", int(mask.sum()), run_prediction)]
+
+    def add_point_interaction(self, at: Any, include_interaction: bool, run_prediction: bool) -> None:
+        self.told.append((at, include_interaction, run_prediction))
+        if run_prediction:
+            self.buffer[:] = np.random.random(self.buffer.shape) > 0.5  # noqa: NPY002
+
+    def add_scribble_interaction(self, drawn: Any, include_interaction: bool, run_prediction: bool) -> None:
+        self.told.append((int(drawn.sum()), include_interaction, run_prediction))
+        if run_prediction:
+            self.buffer[:] = 1
+
+
+@pytest.fixture
+def session(monkeypatch: pytest.MonkeyPatch) -> Session:
+    made = Session()
+    monkeypatch.setattr(nninteractive, "_version", lambda weights: "v")
+    monkeypatch.setattr(nninteractive, "_session", lambda weights, device: made)
+    return made
+
+
+def study() -> StudyImage:
+    voxels = np.random.default_rng(0).random((1, *SHAPE), np.float32)
+    return StudyImage(voxels, Grid(SHAPE, np.eye(4)), ("",))
+
+
+def test_a_prompt_is_put_to_the_mask_as_it_is_after_the_earlier_ones(session: Session) -> None:
+    model, mask = NnInteractive(Path(), "cpu"), np.zeros(SHAPE, bool)
+    mask[2, 3:6, 3:6] = True
+    encoded, drawn = model.encode(study()), np.zeros(SHAPE, np.int8)
+    drawn[1, 1, :4], drawn[1, 4, :2] = 1, -1
+    before = [Click((1, 2, 3), False), Propagate(1), Click((5, 5, 0))]
+    edit = model.answer(encoded, mask, before, Scribble(drawn))
+    earlier = [((3, 2, 1), False, False), ((0, 5, 5), True, False)]
+    assert session.told == [("mask", 9, False), *earlier, (2, False, False), (4, True, True)]
+    assert not edit.applied(mask)[3, 2, 1], "an earlier click stays what it said"
+    assert edit.applied(mask).sum() == mask.size - 1
+
+
+def test_the_same_click_gives_the_same_mask_and_leaves_everybody_s_draws_alone(session: Session) -> None:
+    model, mask = NnInteractive(Path(), "cpu"), np.zeros(SHAPE, bool)
+    encoded = model.encode(study())
+    state = np.random.get_state()[1].tolist()  # noqa: NPY002
+    found = [model.answer(encoded, mask, [], Click((4, 4, 2))).applied(mask) for _ in range(2)]
+    assert (found[0] == found[1]).all()
+    assert found[0][2, 4, 4]
+    assert np.random.get_state()[1].tolist() == state  # noqa: NPY002
+    assert session.images == 1, "the image stays set"
+    model.answer(model.encode(study()), mask, [], Click((4, 4, 2)))
+    assert session.images == 2
+
+
+def test_an_image_that_could_not_be_set_is_set_again(session: Session) -> None:
+    model, mask = NnInteractive(Path(), "cpu"), np.zeros(SHAPE, bool)
+    encoded, session.fails = model.encode(study()), True
+    with pytest.raises(MemoryError):
+        model.answer(encoded, mask, [], Click((4, 4, 2)))
+    session.fails = False
+    assert model.answer(encoded, mask, [], Click((4, 4, 2))).applied(mask)[2, 4, 4]
+
+
+def test_what_is_asked_without_saying_anything_is_refused(session: Session) -> None:
+    model, mask = NnInteractive(Path(), "cpu"), np.zeros(SHAPE, bool)
+    for nothing in (study(), StudyImage(np.zeros((1, *SHAPE), np.float32), Grid(SHAPE, np.eye(4)), ("",))):
+        prompt = Scribble(np.zeros(SHAPE, np.int8)) if nothing.voxels.any() else Click((1, 1, 1))
+        with pytest.raises(InputError, match="empty"):
+            model.answer(model.encode(nothing), mask, [Click((4, 4, 2))], prompt)
+
+
+def test_slices_can_follow_by_what_it_keeps_of_an_image(session: Session) -> None:
+    encoded = NnInteractive(Path(), "cpu").encode(study())
+    assert evidence_of(encoded).shape == (1, *SHAPE)
+    assert encoded.nbytes == encoded.voxels.nbytes + encoded.evidence.nbytes
 
 
 def test_prompts_in_the_package_s_words() -> None:

@@ -16,6 +16,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ import numpy as np
 from tumorseg.errors import InputError
 from tumorseg.geometry import to_axial
 from tumorseg.interactive.base import Edit, require_kind
+from tumorseg.interactive.classical.features import features
 from tumorseg.interactive.foundation.grey import is_colour, sequence
 from tumorseg.interactive.foundation.needs import readable, require_package, require_weights
 from tumorseg.interactive.local import confined
@@ -63,10 +65,15 @@ class Seen:
         k, j, i = self.voxels.shape[1:]
         return k, j, i
 
+    @cached_property
+    def evidence(self) -> NDArray[np.float16]:
+        """See :class:`tumorseg.interactive.evidence.Shows`; made when slices are to follow for the first time."""
+        return features(self.voxels)
+
     @property
     def nbytes(self) -> int:
-        """Memory of the voxels; what the package makes of them is held once, for the image worked on last."""
-        return self.voxels.nbytes
+        """Memory of the voxels and the evidence to come; what the package makes of them is held for one image alone."""
+        return self.voxels.nbytes + self.voxels.size * np.dtype(np.float16).itemsize
 
 
 class NnInteractive:
@@ -105,9 +112,11 @@ class NnInteractive:
         voxels of earlier clicks stay what those said.
 
         Raises:
-            InputError: a prompt of another kind, or the weights cannot be read.
+            InputError: a prompt of another kind, a scribble without a stroke, or the weights cannot be read.
         """
         require_kind(self, prompt)
+        if isinstance(prompt, Scribble) and not prompt.marks.any():
+            raise InputError("expected a scribble with at least one marked voxel, got an empty one: draw before asking")
         with self._lock, _same_draws():
             wanted = self._wanted(encoded, mask, before, prompt)
         if isinstance(prompt, Click):
@@ -122,16 +131,16 @@ class NnInteractive:
         if not encoded.voxels.any():
             raise InputError("the image is empty: nnInteractive cannot tell its grey values apart")
         session = self._loaded()
-        if self._set is not encoded:
-            self._set = None
+        known, self._set = self._set, None  # an image is set in a thread of the package, and fails with the first verb
+        if known is not encoded:
             session.set_image(encoded.voxels)
-            self._set = encoded
         marked = np.zeros(encoded.shape, np.uint8)
         session.set_target_buffer(marked)
         session.add_initial_seg_interaction(mask.astype(np.uint8), run_prediction=False)
         told = [*(one for earlier in before for one in _told(encoded, earlier)), *_told(encoded, prompt)]
         for n, (verb, what, positive) in enumerate(told, 1):
             getattr(session, verb)(what, include_interaction=positive, run_prediction=n == len(told))
+        self._set = encoded
         return marked > 0
 
     def _loaded(self) -> Any:
