@@ -16,8 +16,9 @@ from starlette.testclient import TestClient
 from tests.clicking import DARK, FIRST, IMAGE, SECOND, ask, bright, click, clickable, read, write_balls
 from tests.serving import in_process, raw_voxels, token_of
 from tumorseg.access.types import Role
-from tumorseg.adapters.interactive import sessions
+from tumorseg.adapters.interactive import sessions, steps
 from tumorseg.interactive.log import PromptLog, mask_sha256
+from tumorseg.interactive.prompts import Click
 
 AFFINE = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -174,6 +175,8 @@ def test_bad_prompts_are_named_and_change_nothing(client: TestClient, prompts: A
         ({"label": ""}, 422),
         ({"label": "x" * 10_000}, 422),
         ({"label": "a\u0000"}, 422),
+        ({"model": "anything", "label": "background"}, 422),
+        ({"model": "anything", "label": "foreground_scribbles"}, 422),
         ({"start": "tomorrow"}, 422),
         ({"start": "label", "tag": "never"}, 404),
         ({"start": "label", "tag": "../x"}, 422),
@@ -184,6 +187,44 @@ def test_a_mask_that_cannot_begin(client: TestClient, said: dict[str, Any], stat
     answer = client.post("/interactive/", json={"image": IMAGE, "model": "balls", **said})
     assert answer.status_code == status, answer.text
     assert len(place(client).interactive.entries) == there
+
+
+def test_prompts_of_which_a_later_one_fails_change_nothing(client: TestClient) -> None:
+    ident = begin(client)["id"]
+    send(client, ident, positive(SECOND))
+    client.post(f"/interactive/{ident}/undo")
+    before = client.get(f"/interactive/{ident}").json()
+    answer = send(client, ident, positive(FIRST), {"propagate": {"slice": 5}})
+    assert answer.status_code == 422
+    assert "holds nothing" in answer.json()["detail"]
+    assert client.get(f"/interactive/{ident}").json() == before
+    assert before["redo"], "what was undone can still be brought back"
+
+
+@pytest.mark.parametrize("path", ["prompts", "undo", "redo", "propagate"])
+def test_a_form_that_is_not_given_is_refused_before_anything_is_done(client: TestClient, path: str) -> None:
+    ident = begin(client, start="auto")["id"]
+    before = client.get(f"/interactive/{ident}").json()
+    body = {"prompts": [positive(FIRST)], "slice": 2}
+    answer = client.post(f"/interactive/{ident}/{path}", params={"output": "dicom_seg"}, json=body)
+    assert answer.status_code == 422
+    assert "DICOM SEG" in answer.json()["detail"]
+    assert client.get(f"/interactive/{ident}").json() == before
+
+
+def test_an_answer_is_of_its_own_request_whatever_came_after(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ident, plain_answer = begin(client)["id"], steps.answer
+
+    def late(entry: Any, *args: Any, **kwargs: Any) -> Any:
+        entry.session.add(Click((SECOND[0], SECOND[1], SECOND[2])))  # somebody's next prompt is answered before
+        return plain_answer(entry, *args, **kwargs)
+
+    monkeypatch.setattr(steps, "answer", late)
+    said, voxels = read(send(client, ident, positive(FIRST)))
+    assert said["sha256"] == said["session"]["sha256"] == mask_sha256(voxels > 0)
+    assert said["session"]["prompts"] == said["prompts"] == 1
 
 
 def test_a_form_that_is_none_of_a_mask_is_refused_before_the_prompt_counts(client: TestClient) -> None:

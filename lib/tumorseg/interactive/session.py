@@ -196,6 +196,16 @@ class PromptSession:
             log = replace(self._now.log, start=start_name, start_sha256=mask_sha256(mask))
             self._now = self._logged(History(log, mask), "restart", None)
 
+    def bookmark(self) -> Callable[[], None]:
+        """Return what brings all of it back to how it is now: for a request of several prompts that fails half way."""
+        now = self._now
+
+        def back() -> None:
+            with self._changing:
+                self._now = now
+
+        return back
+
     def log(self) -> PromptLog:
         """Return how the mask came about."""
         return self._now.whole_log

@@ -14,7 +14,7 @@ from tumorseg.adapters.interactive.desk import Opened, Who
 from tumorseg.adapters.params import read_object
 from tumorseg.adapters.wire import InferResult, parse_params
 from tumorseg.adapters.workplace import Workplace
-from tumorseg.server.common import received
+from tumorseg.server.common import caller_of, received
 from tumorseg.server.datastore import holder
 from tumorseg.server.gone import unless_gone
 
@@ -54,11 +54,6 @@ async def infer(
     if image:
         place.effort.looked(image, asking.owner)
     return result
-
-
-def caller_of(request: Request, who: Principal) -> str:
-    """Return who takes turns with others."""
-    return f"{who.name} {request.client.host if request.client else ''}"
 
 
 def _opened(

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request, UploadFile
 
+from tumorseg.access.types import Principal
 from tumorseg.adapters.params import read_object
 from tumorseg.adapters.sources import IMAGE_SUFFIXES, suffix_of
 from tumorseg.adapters.workplace import Workplace
@@ -27,6 +28,11 @@ async def _workplace(request: Request) -> Workplace:
 
 #: A route's parameter of this type is the application's workplace.
 Place = Annotated[Workplace, Depends(_workplace)]
+
+
+def caller_of(request: Request, who: Principal) -> str:
+    """Return who takes turns with others."""
+    return f"{who.name} {request.client.host if request.client else ''}"
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, Field
 
-from tumorseg.access.types import LOCAL, Principal, Role
+from tumorseg.access.types import Principal, Role
 from tumorseg.adapters.datastore import FINAL
 from tumorseg.adapters.detections import Found, Undecided
 from tumorseg.adapters.params import read_object
@@ -22,8 +22,8 @@ from tumorseg.interactive.instances import Verdict
 from tumorseg.interactive.prompt_json import index_from_json
 from tumorseg.labels.types import LabelVersion, check_tag
 from tumorseg.server.audit import note
-from tumorseg.server.common import Place
-from tumorseg.server.datastore import holder, made_by
+from tumorseg.server.common import Place, caller_of
+from tumorseg.server.datastore import holder, made_by, tell_of
 from tumorseg.server.gone import unless_gone
 from tumorseg.server.rules import Caller, rule
 
@@ -113,15 +113,13 @@ async def save(
     check_tag(tag)
     found = await _found(request, place, who, model, image, params)
     kept = await run_in_threadpool(_save, request, place, who, found, tag, undecided, params)
-    note(request, label=kept.uid, tag=kept.tag)
     return {"image": found.image, "label": kept.image, "version": kept.uid, "no_lesion": kept.no_lesion}
 
 
 async def _found(request: Request, place: Workplace, who: Principal, model: str, image: str, params: str) -> Found:
     wanted = parse_params(params)
     entry = await run_in_threadpool(place.source.entry, image)
-    caller = f"{who.name} {request.client.host if request.client else ''}"
-    return await unless_gone(request, place.detections.found(model, entry.id, wanted, caller))
+    return await unless_gone(request, place.detections.found(model, entry.id, wanted, caller_of(request, who)))
 
 
 def _holder(who: Principal, params: str) -> str:
@@ -144,8 +142,5 @@ def _save(
     """Keep the label and tell who waits for one; in a thread."""
     name = _holder(who, params)
     kept = place.detections.save(found, name, tag, undecided, made_by(request, who)[0])
-    if kept.tag == FINAL:
-        place.effort.saved(kept, name, anyone=who.how == LOCAL.how)
-        place.desk.is_done(kept.image, None if who.how == LOCAL.how else who.name)
-        place.learning.label_saved()
+    tell_of(request, place, who, kept, name)
     return kept

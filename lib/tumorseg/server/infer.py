@@ -22,7 +22,7 @@ from tumorseg.adapters.wire import InferResult, parse_params
 from tumorseg.adapters.workplace import Workplace
 from tumorseg.errors import InputError
 from tumorseg.server import clicks
-from tumorseg.server.common import Place, received
+from tumorseg.server.common import Place, caller_of, received
 from tumorseg.server.datastore import holder
 from tumorseg.server.forms import UploadRoute
 from tumorseg.server.gone import unless_gone
@@ -84,8 +84,7 @@ async def infer(
     While others wait, callers take turns; where too many wait the answer is 503 with ``Retry-After``. Hanging up gives
     up the work.
     """
-    if output is Output.dicom_seg:
-        raise InputError("DICOM SEG is not offered by this server: ask for output=image, json or all")
+    require_offered(output)
     if not (image or session_id or file):
         raise InputError("expected an image id, a session_id or a file: nothing was named")
     brought = ExitStack()  # what the request brought stays until its work is over or given up
@@ -112,8 +111,7 @@ async def infer(
         wanted = replace(wanted, boxes=False)
     if wanted.decided and image and not session_id and file is None:
         wanted = replace(wanted, leave_out=await run_in_threadpool(_refused, place, model, image, who, params))
-    caller = f"{who.name} {request.client.host if request.client else ''}"
-    work = place.engine.infer_async(model, opening, wanted, caller)
+    work = place.engine.infer_async(model, opening, wanted, caller_of(request, who))
     result = await _done(unless_gone(request, work), brought if own else None)
     if image and not session_id and file is None:
         name = holder(who, read_object(params, "params"))
@@ -123,6 +121,12 @@ async def infer(
         else:
             place.effort.proposed(image, name, result)
     return respond(result, output)
+
+
+def require_offered(output: Output) -> None:
+    """Refuse the one form of MONAI Label's that is not given here."""
+    if output is Output.dicom_seg:
+        raise InputError("DICOM SEG is not offered by this server: ask for output=image, json or all")
 
 
 async def _done(work: Coroutine[Any, Any, InferResult], brought: ExitStack | None) -> InferResult:

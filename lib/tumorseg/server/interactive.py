@@ -21,7 +21,7 @@ from tumorseg.adapters.inference.subject import Subject
 from tumorseg.adapters.interactive import steps as own
 from tumorseg.adapters.interactive.answers import require_label_map
 from tumorseg.adapters.interactive.desk import Opened, Who
-from tumorseg.adapters.interactive.dialects import name_of
+from tumorseg.adapters.interactive.dialects import segment_of
 from tumorseg.adapters.interactive.sessions import Entry
 from tumorseg.adapters.wire import parse_params
 from tumorseg.adapters.workplace import Workplace
@@ -29,11 +29,10 @@ from tumorseg.errors import InputError
 from tumorseg.interactive.prompts import Prompt, Propagate, check
 from tumorseg.labels.types import LabelVersion, check_tag
 from tumorseg.server.audit import note
-from tumorseg.server.clicks import caller_of
-from tumorseg.server.common import Place
+from tumorseg.server.common import Place, caller_of
 from tumorseg.server.datastore import made_by, tell_of
 from tumorseg.server.gone import unless_gone
-from tumorseg.server.infer import Output, respond
+from tumorseg.server.infer import Output, require_offered, respond
 from tumorseg.server.interactive_models import Changed, MaskOut, OpenIn, PromptsIn, PropagateIn
 from tumorseg.server.rules import Caller, rule
 from tumorseg.server.session import OwnSessions, Sessions
@@ -51,7 +50,7 @@ async def begin(request: Request, place: Place, sessions: Sessions, who: Caller,
     if bool(said.image) == bool(said.session_id):
         raise InputError("expected an image or a session_id, and not both")
     note(request, image=said.image)
-    label = None if said.label is None else name_of(said.label, "label")
+    label = None if said.label is None else segment_of(said.label, "label")
     wanted = own.Wanted(said.model, label, said.start, check_tag(said.tag))
     asking = Who(who.name, caller_of(request, who))
     with ExitStack() as brought:
@@ -141,7 +140,7 @@ async def redo(
 async def mask(request: Request, place: Place, who: Caller, id: str, params: Said = "{}") -> Response:
     """Send the mask as it is now."""
     entry = await _mine(request, place, who, id)
-    return await _answered(place, entry, {}, None, Output.image, params)
+    return await _answered(place, entry, {}, await own.now(entry), Changed.all, Output.image, params)
 
 
 @router.get("/{id}/log", summary="How a mask came about")
@@ -202,10 +201,10 @@ async def _prompted(
     params: str,
 ) -> Response:
     steps: dict[str, float] = {}
-    require_label_map(parse_params(params))
+    _require_sendable(output, params)
     work = own.add(place.interactive, entry, prompts, caller_of(request, who), steps)
-    masks = await unless_gone(request, work)
-    return await _answered(place, entry, steps, masks if changed is Changed.box else None, output, params)
+    moment = await unless_gone(request, work)
+    return await _answered(place, entry, steps, moment, changed, output, params)
 
 
 async def _moved(
@@ -219,19 +218,31 @@ async def _moved(
     *,
     forth: bool,
 ) -> Response:
-    require_label_map(parse_params(params))
+    _require_sendable(output, params)
     entry = await _mine(request, place, who, id)
-    masks = await own.back(place.interactive, entry, forth=forth)
-    return await _answered(place, entry, {}, masks if changed is Changed.box else None, output, params)
+    moment = await own.back(place.interactive, entry, forth=forth)
+    return await _answered(place, entry, {}, moment, changed, output, params)
+
+
+def _require_sendable(output: Output, params: str) -> None:
+    """Refuse an answer that cannot be given before anything is done for it."""
+    require_offered(output)
+    require_label_map(parse_params(params))
 
 
 async def _answered(
-    place: Workplace, entry: Entry, steps: dict[str, float], masks: Any, output: Output, params: str
+    place: Workplace,
+    entry: Entry,
+    steps: dict[str, float],
+    moment: own.Moment,
+    changed: Changed,
+    output: Output,
+    params: str,
 ) -> Response:
     """Send the mask, the changed box, or where nothing changed what is known of the session alone."""
-    wanted = parse_params(params)
-    result = await place.interactive.turns.aside(partial(own.answer, entry, wanted, steps, masks))
-    session = MaskOut.of(entry).model_dump()
+    wanted, in_box = parse_params(params), changed is Changed.box
+    result = await place.interactive.turns.aside(partial(own.answer, entry, wanted, steps, moment, changed=in_box))
+    session = MaskOut.of(entry, moment).model_dump()
     if result is None:
         return JSONResponse({"box": None, "session": session})
     result.params["session"] = session

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from tumorseg.adapters.datastore import FINAL
 from tumorseg.adapters.interactive.dialects import Start
 from tumorseg.adapters.interactive.sessions import Entry
+from tumorseg.adapters.interactive.steps import Moment
 
 
 class Changed(StrEnum):
@@ -61,9 +62,10 @@ class MaskOut(BaseModel):
     sha256: str = Field(description="of the mask")
 
     @classmethod
-    def of(cls, entry: Entry) -> MaskOut:
-        """Describe it as it is now."""
-        session, log = entry.session, entry.session.log()
+    def of(cls, entry: Entry, moment: Moment | None = None) -> MaskOut:
+        """Describe it as it was at a moment; None means now."""
+        at = moment or Moment.of(entry)
+        log = at.log
         k, j, i = log.shape
         return cls(
             id=entry.id,
@@ -74,7 +76,7 @@ class MaskOut(BaseModel):
             start=log.start,
             shape=(i, j, k),
             prompts=len(log.steps),
-            undo=session.can_undo,
-            redo=session.can_redo,
+            undo=bool(log.steps),
+            redo=at.redo,
             sha256=log.sha256,
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tumorseg.adapters.interactive.dialects import UNNAMED, parse
+from tumorseg.adapters.interactive.dialects import MOST_SEGMENTS, UNNAMED, parse
 from tumorseg.errors import InputError
 from tumorseg.interactive.prompts import Box, Click
 
@@ -47,6 +47,19 @@ def test_points_under_an_unknown_name_are_an_unknown_label_where_there_are_label
     with pytest.raises(InputError, match=r"unknown label 'liver'.*tumor"):
         parse({"liver": [[1, 1, 1]]}, ONE)
     assert parse({"liver": [[1, 1, 1]]}, NONE).segments == {"liver": (Click((1, 1, 1)),)}
+
+
+def test_more_segments_than_a_person_marks_in_one_request_are_refused() -> None:
+    said = {f"part {n}": [[n, 1, 1]] for n in range(MOST_SEGMENTS + 1)}
+    with pytest.raises(InputError, match="at most 32 segments"):
+        parse(said, NONE)
+    del said["part 0"]
+    assert len(parse(said, NONE).segments) == MOST_SEGMENTS
+
+
+def test_points_under_the_name_of_a_layer_of_strokes_are_of_no_segment() -> None:
+    with pytest.raises(InputError, match="name of a segment"):
+        parse({"foreground_scribbles": [[1, 1, 1]]}, NONE)
 
 
 def test_an_ordinary_unknown_parameter_is_dropped() -> None:

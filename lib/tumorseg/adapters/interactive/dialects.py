@@ -33,6 +33,8 @@ FOREGROUND_LAYER, BACKGROUND_LAYER = "foreground_scribbles", "background_scribbl
 # Names of parameters that may hold lists of lists and are no labels.
 _NO_LABELS = frozenset({FOREGROUND, BACKGROUND, "roi", "label_info", "points", "point_labels", "slice"})
 _ROI_NUMBERS = 6
+#: Segments of one request: every point is answered for each of them, and each is a mask as large as the image.
+MOST_SEGMENTS = 32
 
 
 @dataclass(frozen=True)
@@ -122,15 +124,12 @@ def points_in(values: Mapping[str, Any], key: str) -> tuple[Index, ...]:
 def _single(values: Mapping[str, Any], labels: Sequence[str]) -> str:
     """Return the segment that is meant where there is one: as it is said, else the model's only label."""
     said = [(key, values[key]) for key in ("label", "selected_label_name") if values.get(key) is not None]
-    names = {name_of(name, key) for key, name in said}
+    names = {segment_of(name, key) for key, name in said}
     if len(names) > 1:
         raise InputError(f"expected label and selected_label_name to name one segment, got {sorted(names)!r:.80}")
     if not names:
         return labels[0] if len(labels) == 1 else UNNAMED
-    (name,) = names
-    if name in HELPERS:
-        raise InputError(f"expected the name of a segment, got {name!r}: choose the segment before running the model")
-    return name
+    return names.pop()
 
 
 def _lists(values: Mapping[str, Any], labels: Sequence[str]) -> dict[str, tuple[Index, ...]]:
@@ -145,8 +144,11 @@ def _lists(values: Mapping[str, Any], labels: Sequence[str]) -> dict[str, tuple[
         elif _looks_like_points(said) and key not in _NO_LABELS:
             if labels:
                 raise InputError(f"unknown label {key!r:.60}: expected points under one of {', '.join(labels)}")
-            found[name_of(key, "label")] = points_in(values, key)
-    return {name: points for name, points in found.items() if points}
+            found[segment_of(key, "label")] = points_in(values, key)
+    named = {name: points for name, points in found.items() if points}
+    if len(named) > MOST_SEGMENTS:
+        raise InputError(f"expected points of at most {MOST_SEGMENTS} segments in one request, got {len(named)}")
+    return named
 
 
 def _looks_like_points(said: Any) -> bool:
@@ -198,8 +200,20 @@ def _layers(values: Mapping[str, Any]) -> Layers | None:
     return Layers(names)
 
 
+def segment_of(said: Any, where: str) -> str:
+    """Read the name of a segment that somebody marks.
+
+    Raises:
+        InputError: as of :func:`name_of`, or the name of what panels keep beside the segments.
+    """
+    name = name_of(said, where)
+    if name in HELPERS:
+        raise InputError(f"expected the name of a segment, got {name!r}: choose the segment before running the model")
+    return name
+
+
 def name_of(said: Any, where: str) -> str:
-    """Read the name of a segment.
+    """Read the name of a segment or of a layer of strokes.
 
     Raises:
         InputError: no text, an empty or a very long one, or one with signs that nobody can see.

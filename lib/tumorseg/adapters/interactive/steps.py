@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tumorseg.adapters.interactive import starts
-from tumorseg.adapters.interactive.answers import Box, Made, changed_box, encoded, require_label_map, values_of
+from tumorseg.adapters.interactive.answers import Made, changed_box, encoded, require_label_map, values_of
 from tumorseg.adapters.interactive.dialects import UNNAMED, Asked, Start
 from tumorseg.errors import ConflictError, InputError
 from tumorseg.interactive.base import require_kind
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tumorseg.adapters.interactive.desk import InteractiveDesk, Opened, Who
     from tumorseg.adapters.interactive.sessions import Entry
     from tumorseg.adapters.wire import InferResult, ResultFormat
+    from tumorseg.interactive.log import PromptLog
     from tumorseg.labels.history import LabelHistory
     from tumorseg.labels.types import Provenance
     from tumorseg.types import Segmentation
@@ -46,6 +47,30 @@ class Wanted:
     label: str | None
     start: Start
     tag: str
+
+
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """A mask after one request: what others change later is not in it.
+
+    Attributes:
+        before: ``(K, J, I)``, before the request.
+        mask: after it.
+        log: how that came about.
+        redo: whether a prompt can be brought back.
+    """
+
+    before: Mask
+    mask: Mask
+    log: PromptLog
+    redo: bool
+
+    @classmethod
+    def of(cls, entry: Entry, before: Mask | None = None) -> Moment:
+        """Look at a mask as it is now; who wants all of it to be of one moment holds the entry's lock."""
+        session = entry.session
+        mask = session.mask
+        return cls(mask if before is None else before, mask, session.log(), session.can_redo)
 
 
 async def begin(desk: InteractiveDesk, opening: Callable[[], Opened], wanted: Wanted, who: Who) -> Entry:
@@ -87,18 +112,29 @@ def prompts_of(entry: Entry, said: Any) -> list[Prompt]:
 
 async def add(
     desk: InteractiveDesk, entry: Entry, prompts: Sequence[Prompt], caller: str, steps: dict[str, float]
-) -> tuple[Mask, Mask]:
-    """Answer prompts one after the other; return the mask before and after."""
+) -> Moment:
+    """Answer prompts one after the other; where one fails the mask is what it was before the first."""
     async with entry.lock:
-        before = entry.session.mask
-        for prompt in prompts:
-            await desk.turns.click(entry.session.model, partial(entry.session.add, prompt), caller, steps)
+        before, session = entry.session.mask, entry.session
+        return_to_it = session.bookmark()
+        try:
+            for prompt in prompts:
+                await desk.turns.click(session.model, partial(session.add, prompt), caller, steps)
+        except Exception:
+            return_to_it()
+            raise
         desk.entries.shrink(entry)
-        return before, entry.session.mask
+        return Moment.of(entry, before)
 
 
-async def back(desk: InteractiveDesk, entry: Entry, *, forth: bool) -> tuple[Mask, Mask]:
-    """Take the last prompt back, or bring it back; return the mask before and after.
+async def now(entry: Entry) -> Moment:
+    """Return a mask as it is when the request that is at it is answered."""
+    async with entry.lock:
+        return Moment.of(entry)
+
+
+async def back(desk: InteractiveDesk, entry: Entry, *, forth: bool) -> Moment:
+    """Take the last prompt back, or bring it back.
 
     Raises:
         ConflictError: there is none.
@@ -106,7 +142,7 @@ async def back(desk: InteractiveDesk, entry: Entry, *, forth: bool) -> tuple[Mas
     async with entry.lock:
         before = entry.session.mask
         await desk.turns.aside(entry.session.redo if forth else entry.session.undo)
-        return before, entry.session.mask
+        return Moment.of(entry, before)
 
 
 def check_unchanged(entry: Entry, subject: Subject) -> None:
@@ -122,29 +158,26 @@ def check_unchanged(entry: Entry, subject: Subject) -> None:
 
 
 def answer(
-    entry: Entry, wanted: ResultFormat, steps: dict[str, float], masks: tuple[Mask, Mask] | None = None
+    entry: Entry, wanted: ResultFormat, steps: dict[str, float], moment: Moment, *, changed: bool = False
 ) -> InferResult | None:
-    """Return a mask as it is now, or the box of it in which it changed; None where nothing did.
+    """Return a mask, or the box of it in which it changed; None where nothing did.
 
     Args:
         entry: whose mask.
         wanted: the form.
         steps: seconds by step so far.
-        masks: before and after; None returns the whole mask.
+        moment: the mask.
+        changed: whether only the box is wanted.
 
     Raises:
         InputError: a form that is none of a mask's.
     """
     require_label_map(wanted)
-    session = entry.session
-    box: Box | None = None
-    if masks is not None:
-        box = changed_box(*masks)
-        if box is None:
-            return None
-    mask = session.mask if masks is None else masks[1]
-    made = Made(entry.label, mask, session.log())
-    return encoded(entry.image or "session", entry.look, [made], session.model.labels, wanted, steps, box)
+    box = changed_box(moment.before, moment.mask) if changed else None
+    if changed and box is None:
+        return None
+    made = Made(entry.label, moment.mask, moment.log)
+    return encoded(entry.image or "session", entry.look, [made], entry.session.model.labels, wanted, steps, box)
 
 
 def provenance(made: Provenance, entry: Entry) -> Provenance:
@@ -175,8 +208,11 @@ def label_map(
     head = history.head(entry.image, tag) if others else None
     kept = starts.segments_of(history, head, entry.look, entry.session.model.labels) if head else {}
     kept = {name: mask for name, mask in kept.items() if name.casefold() != entry.label.casefold() and mask.any()}
-    if kept and np.sum(list(kept.values()), axis=0).max() > 1:
-        raise InputError("segments of the newest label overlap: save with others=false, or from the viewer")
+    marked = np.zeros(entry.look.place.grid.shape, bool)
+    for mask in kept.values():
+        if (marked & mask).any():
+            raise InputError("segments of the newest label overlap: save with others=false, or from the viewer")
+        marked |= mask
     told = {name: value for value, name in said_names(head.info).items()} if head else {}
     numbered = {name: value for name, value in classes.items() if value is not None}
     values = values_of([*kept, entry.label], {**entry.session.model.labels, **numbered, **told})
