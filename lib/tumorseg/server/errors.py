@@ -6,6 +6,7 @@ import errno
 import json
 import logging
 import os
+import re
 import sysconfig
 import tempfile
 import uuid
@@ -56,6 +57,9 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     """
     assert isinstance(error, RequestValidationError)
     detail = [{key: one[key] for key in ("type", "loc", "msg") if key in one} for one in error.errors()[:_MOST_ERRORS]]
+    for one in detail:
+        if one["loc"] == ("body",):  # all of it: the framework names neither JSON nor its header
+            one["msg"] = "expected a JSON object as the body, with the header Content-Type: application/json"
     # A location may hold a name that was sent, and that half a letter.
     whole = json.dumps(detail, ensure_ascii=False, default=str).encode("utf-8", "replace")
     return JSONResponse({"detail": json.loads(whole)}, status_code=422)
@@ -75,8 +79,9 @@ async def _of_the_system(request: Request, error: Exception) -> JSONResponse:
 
 def without_folders(message: str, request: Request) -> str:
     """Name files as they are called within the studies: where the server keeps them is nobody's business."""
-    place = request.app.state.workplace
+    place, sent = request.app.state.workplace, re.escape(f"{request.app.state.scratch.folder}{os.sep}")
     config, labels = place.config, place.datastore.labels.root
+    message = re.sub(rf"{sent}\w+{re.escape(os.sep)}", "", message)  # what the request brought
     for folder in (labels, config.studies, config.cache, config.state, tempfile.gettempdir(), *_CODE):
         message = message.replace(f"{folder}{os.sep}", "").replace(f"{folder}:", f"{Path(folder).name}:")
     return message

@@ -264,7 +264,8 @@ def _clipped(box: Box, shape: tuple[int, int, int]) -> Box:
     last = tuple(size - 1 for size in shape[::-1])
     if any(high < 0 or low > end for low, high, end in zip(box.first, box.last, last, strict=True)):
         raise InputError(
-            f"the box {list(box.first)} to {list(box.last)} lies outside of the volume of {last} (i, j, k)"
+            f"the box {list(box.first)} to {list(box.last)} lies outside of the volume: expected voxels of "
+            f"[0, 0, 0] to {list(last)} (i, j, k)"
         )
     i, j, k = (max(0, low) for low in box.first)
     end_i, end_j, end_k = (min(high, end) for high, end in zip(box.last, last, strict=True))
