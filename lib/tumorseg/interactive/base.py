@@ -3,7 +3,7 @@
 Two steps, so that a further prompt costs only what depends on it:
 
 1. :meth:`Interactive.encode`: everything that depends on the image alone, once for each image and version of the
-   weights; the result is kept (:mod:`tumorseg.interactive.cache`) and never changed.
+   weights; the result is kept (:class:`tumorseg.io.memory_cache.MemoryCache`) and never changed.
 2. :meth:`Interactive.answer`: one more prompt to a mask. It depends on its arguments and on nothing else, so that the
    same prompts on the same start give the same mask, voxel for voxel, whenever they are replayed.
 """

@@ -1,8 +1,8 @@
 """``clicks``: a mask of the default model, or an empty one, corrected where it is clicked.
 
 A further click costs one run of the head over a window of :data:`SIDE` pixels and :data:`DEPTH` slices around it; the
-trunk's features of the study are kept (:class:`tumorseg.interactive.cache.EncodingCache`). The proposal is what the
-shipped default model marks, voxel for voxel: the trunk is that model.
+trunk's features of the study are kept (:class:`tumorseg.io.memory_cache.MemoryCache`). The proposal is what the shipped
+default model marks, voxel for voxel: the trunk is that model.
 """
 
 from __future__ import annotations
