@@ -69,6 +69,14 @@ def test_everybody_or_one_by_name(data):
     assert told(data, "balls", "--patient", "TCGA_A_1")["patients"] == 1  # its name says what kind of model it is
 
 
+def test_data_without_the_frozen_patients_says_how_to_take_everybody(data):
+    (data.parent / "split.json").write_text(json.dumps({"train": ["A"], "validation": ["B"], "test": ["C"]}))
+    result = run(data, "balls", "--interactive")
+    assert result.exit_code == 2
+    assert "--subset all takes everybody" in " ".join(result.stderr.split())
+    assert "takes everybody" not in run(data, "balls", "--subset", "test").stderr  # who names one knows
+
+
 def test_the_person_begins_with_nothing_and_gives_up(data):
     said = told(data, "balls", "--interactive", "--start", "nothing", "--clicks", "2", "--noisy", "1")
     assert (said["dice_after"]["0"], list(said["dice_after"]), said["noisy"]) == (0.0, ["0", "1", "2"], 1)

@@ -71,7 +71,7 @@ def test_what_a_click_brings_is_of_those_who_made_it() -> None:
 
 def test_the_json_begins_with_what_machines_look_for() -> None:
     told = report_json(REPORT, summarise(REPORT), subset="validation", seen_in_training=0)
-    assert list(told)[:5] == ["model", "patients", "dice_after", "noc85", "noc90"]
+    assert list(told)[:5] == ["patients", "dice_after", "noc85", "noc90", "model"]
     assert list(told["dice_after"]) == ["0", "1", "2", "3"]
     assert (told["patients"], told["noc85_failures"], told["noc_limit"]) == (3, 1, 3)
     assert told["dice_after_ci"]["0"] == [0.0, 0.9]

@@ -6,10 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tumorseg.cli.console import Step, note, print_json, print_table, progress
-from tumorseg.cli.evaluate.choose import choose_patients, warn_of_seen
+from tumorseg.cli.evaluate.choose import ChosenPatients, choose_patients, warn_of_seen
 from tumorseg.cli.evaluate.wanted import Wanted
+from tumorseg.errors import InputError
 
 if TYPE_CHECKING:
+    from tumorseg.evaluation.interactive.figures import ClickSummary
     from tumorseg.evaluation.interactive.measure import Watch
     from tumorseg.evaluation.interactive.results import ClickReport, PatientClicks
     from tumorseg.interactive.base import Interactive
@@ -27,14 +29,13 @@ def evaluate_clicks(model: Interactive, wanted: Wanted) -> None:
     from tumorseg.evaluation.interactive.tables import patient_table, report_json, summary_table
 
     wanted.refuse("answers clicks", "figures", "panels", "predictions", "format", "keep_going")
-    wanted = _with_subset(wanted)
-    chosen = choose_patients(wanted)
+    wanted, chosen = _chosen(wanted)
     # What is not trained on anybody has seen nobody.
     seen = chosen.seen if model.slow else 0
     report = _measured(model, wanted, chosen.ids)
     summary = summarise(report)
     told = report_json(report, summary, seen_in_training=seen, subset=wanted.subset)
-    _write(wanted, report, told, seen)
+    _write(wanted, report, summary, told, seen)
     warn_of_seen(seen, "patients")
     if wanted.as_json:
         print_json(told)
@@ -47,11 +48,21 @@ def evaluate_clicks(model: Interactive, wanted: Wanted) -> None:
             note(f"note: {count} patient{'s' * (count > 1)} {why} left out")
 
 
-def _with_subset(wanted: Wanted) -> Wanted:
-    """Fill in which patients; those that trained the method would make it look better than it is."""
+def _chosen(wanted: Wanted) -> tuple[Wanted, ChosenPatients]:
+    """Fill in which patients; those that trained the method would make it look better than it is.
+
+    Raises:
+        InputError: none of them is in the data.
+    """
     if wanted.subset == EVERYBODY:
-        return replace(wanted, subset=None)
-    return wanted if wanted.subset or wanted.patients else replace(wanted, subset=SUBSET)
+        wanted = replace(wanted, subset=None)
+    elif not (wanted.subset or wanted.patients):
+        wanted = replace(wanted, subset=SUBSET)
+        try:
+            return wanted, choose_patients(wanted)
+        except InputError as error:
+            raise InputError(f"{error}: --subset {EVERYBODY} takes everybody") from error
+    return wanted, choose_patients(wanted)
 
 
 def _measured(model: Interactive, wanted: Wanted, patients: tuple[str, ...]) -> ClickReport:
@@ -84,8 +95,7 @@ def _watch(step: Step, patients: int, clicks: int) -> Watch:
     return watch
 
 
-def _write(wanted: Wanted, report: ClickReport, told: dict[str, object], seen: int) -> None:
-    from tumorseg.evaluation.interactive.figures import summarise
+def _write(wanted: Wanted, report: ClickReport, summary: ClickSummary, told: dict[str, object], seen: int) -> None:
     from tumorseg.evaluation.interactive.lines import patients_csv
     from tumorseg.evaluation.interactive.stored import write_clicks
     from tumorseg.evaluation.interactive.tables import summary_markdown
@@ -95,8 +105,8 @@ def _write(wanted: Wanted, report: ClickReport, told: dict[str, object], seen: i
     if wanted.csv is not None:
         write_atomically(wanted.csv, patients_csv(report))
     if wanted.markdown is not None:
-        write_atomically(wanted.markdown, summary_markdown(report, summarise(report)))
+        write_atomically(wanted.markdown, summary_markdown(report, summary))
     if wanted.report is not None:
-        write_atomically(wanted.report, clicks_page(report, summarise(report), wanted.subset_name, seen))
+        write_atomically(wanted.report, clicks_page(report, summary, wanted.subset_name, seen))
     if wanted.store is not None:
         write_clicks(wanted.store, told, report)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tumorseg.errors import NotFoundError
+from tumorseg.errors import InputError, NotFoundError
 from tumorseg.evaluation.card import DATA, LICENCE, LIMITS
 from tumorseg.evaluation.interactive.figures import summarise
 from tumorseg.evaluation.interactive.measure import evaluate_clicks
@@ -37,12 +37,15 @@ def publish_clicks(
 
     Raises:
         NotFoundError: the run holds no weights.
-        InputError: the shipped weights are better on the validation patients; nothing is written.
+        InputError: the run held nobody out, or the shipped weights are better on the validation patients; nothing is
+            written.
     """
     candidate, shipped = run / f"{NAME}.safetensors", WEIGHTS / f"{NAME}.safetensors"
     if not candidate.is_file():
         raise NotFoundError(f"no {candidate.name} in {run}: let tumorseg train {NAME} finish first")
     config, split = (json.loads((run / f"{name}.json").read_text()) for name in ("config", "split"))
+    if not any(split[name] for name in SUBSETS):
+        raise InputError(f"expected patients in {run} that the run held out, got none: train on a split with some")
     history = [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
     model = ClickModel(candidate, device)
     measured = {name: _measure(model, Kaggle3m(data, split[name]), progress) for name in SUBSETS if split[name]}

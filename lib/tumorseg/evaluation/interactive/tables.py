@@ -17,10 +17,10 @@ def report_json(report: ClickReport, summary: ClickSummary, **extra: Any) -> dic
     """Return what a machine wants to know; numbers that are not defined are None. ``extra`` is appended."""
     noc = {noc_name(target): one for target, one in summary.noc.items()}
     return {
-        "model": report.model,
         "patients": len(report.rows),
         "dice_after": {str(n): number(one.value) for n, one in summary.dice_after.items()},
         **{name: number(one.clicks.value) for name, one in noc.items()},
+        "model": report.model,
         "dice_after_ci": {str(n): bounds(one) for n, one in summary.dice_after.items()},
         **{f"{name}_ci": bounds(one.clicks) for name, one in noc.items()},
         **{f"{name}_failures": one.failures for name, one in noc.items()},

@@ -43,7 +43,10 @@ def require_weights(path: Path | None, name: str, option: str, what: str, *, fol
         InputError: there is nothing of the kind at ``path``, or it cannot be read.
     """
     if path is None:
-        raise UnavailableError(f"{name} comes without weights and fetches none: get {what} and name it with {option}")
+        raise UnavailableError(
+            f"{name} comes without weights and fetches none: get {what} and name it with {option} (tumorseg serve) "
+            "or --weights (tumorseg evaluate)"
+        )
     path = Path(path)
     with readable(path, name, option):
         if not (path.is_dir() if folder else path.is_file()):
