@@ -68,6 +68,14 @@ def test_the_same_place_clicked_the_other_way_counts_anew():
     assert not after.any()
 
 
+def test_of_a_place_that_was_clicked_both_ways_the_last_word_is_kept():
+    mask = lesion(NEAR)  # something else marked the place again after it was clicked away
+    before = (Click((5, 5, 1)), Click((5, 5, 1), positive=False))
+    away = Click((8, 8, 2), positive=False)
+    assert not confined(mask, (0, 0, 0), np.zeros(SHAPE, bool), away, before).applied(mask).any()
+    assert confined(mask, (0, 0, 0), np.zeros(SHAPE, bool), away, before[::-1]).applied(mask)[1, 5, 5]
+
+
 def test_a_window_changes_its_own_part_only():
     mask = lesion((slice(0, 4), slice(0, 30), slice(0, 20)))
     window = np.zeros((2, 10, 10), bool)

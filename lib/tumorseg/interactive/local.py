@@ -13,6 +13,7 @@ rules, the same for every method:
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -73,10 +74,11 @@ def _connected(marked: Mask, at: tuple[int, ...]) -> Mask:
 def _pinned(
     before: Iterable[Prompt], click: Click, origin: tuple[int, int, int], shape: tuple[int, ...]
 ) -> Iterable[tuple[int, ...]]:
-    """Yield where earlier clicks of the other kind lie in the window; a place that is clicked again is free."""
-    for earlier in before:
-        if isinstance(earlier, Click) and earlier.positive != click.positive and earlier.at != click.at:
-            index = tuple(at - start for at, start in zip(earlier.at[::-1], origin, strict=True))
+    """Yield where earlier clicks of the other kind lie in the window; of a place the last one counts, also this one."""
+    last = {earlier.at: earlier.positive for earlier in chain(before, [click]) if isinstance(earlier, Click)}
+    for place, positive in last.items():
+        if positive != click.positive:
+            index = tuple(at - start for at, start in zip(place[::-1], origin, strict=True))
             if all(0 <= at < size for at, size in zip(index, shape, strict=True)):
                 yield index
 

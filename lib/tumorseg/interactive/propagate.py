@@ -2,11 +2,11 @@
 
 The way of a corrected slice through its neighbours, on each side:
 
-1. what the object looks like is learned from the corrected slice, and from every other one that is held;
+1. what the object looks like is learned from the corrected slice, and from the nearest one that is held;
 2. slice by slice the object is looked for (:mod:`tumorseg.interactive.carry`): the expected shape is that of the slice
    before. Where a model's own proposal agrees with the corrected slice, it has a say in the next one;
-3. a slice that a person gave prompts in is held: it is never changed. Up to the nearest of them the expected shapes
-   are those between the two (:mod:`tumorseg.interactive.shapes`), and there it ends;
+3. a slice that a person clicked or drew in, or let others follow, is held: it is never changed. Up to the nearest of
+   them the expected shapes are those between the two (:mod:`tumorseg.interactive.shapes`), and there it ends;
 4. otherwise it ends where it was told to, or by itself: at the edge of the image, where nearly nothing is left, where
    the object no longer looks different from its surroundings, or where it would suddenly be another shape.
 
