@@ -26,7 +26,7 @@ AFFINE = np.diag([-1.0, -1.0, 1.0, 1.0])
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     with in_process(
-        clickable(tmp_path_factory.mktemp("masks"), IMAGE, "gone", "moved", "kept", "viewer", "drawn")
+        clickable(tmp_path_factory.mktemp("masks"), IMAGE, "gone", "moved", "kept", "viewer", "drawn", "replaced")
     ) as running:
         yield running
 
@@ -305,6 +305,18 @@ def test_saving_keeps_the_mask_the_log_and_the_other_segments(client: TestClient
     assert alone["version"] != kept["version"]
 
 
+def test_a_label_that_somebody_saved_meanwhile_is_not_written_over_unseen(client: TestClient, tmp_path: Path) -> None:
+    first = put(client, "drawn", bright(), tmp_path)["version"]
+    ident = begin(client, image="drawn", start="label")
+    assert ident["start"] == first
+    second = put(client, "drawn", ~bright(), tmp_path)["version"]
+    for others in (True, False):
+        answer = client.post(f"/interactive/{ident['id']}/save", params={"parent": first, "others": others})
+        assert answer.status_code == 409, answer.text
+    assert client.post(f"/interactive/{ident['id']}/save", headers={"If-Match": f'"{first}"'}).status_code == 409
+    assert saved(client, ident["id"], parent=second)["version"] not in (first, second)
+
+
 def test_an_empty_mask_says_no_lesion(client: TestClient) -> None:
     ident = begin(client, image="moved")["id"]
     assert saved(client, ident, tag="second")["no_lesion"]
@@ -337,6 +349,18 @@ def test_a_label_that_a_viewer_saves_has_its_clicks_too(client: TestClient, tmp_
     record = client.get(f"/labels/viewer/versions/{kept['version']}/prompts").json()
     (segment,) = record["segments"]
     assert segment["log"]["steps"][-1]["sha256"] == said["sha256"]
+
+
+def test_a_label_has_no_clicks_of_somebody_else_or_of_an_image_that_was_replaced(
+    client: TestClient, tmp_path: Path
+) -> None:
+    click(client, image="replaced", label="tumor", foreground=[FIRST, SECOND], client_id="user-xyz", start="nothing")
+    write_balls(Path(place(client).config.studies) / "replaced.nii.gz", shift=2)
+    click(client, image="replaced", label="tumor", foreground=[DARK], client_id="somebody", start="nothing")
+    mask, _ = click(client, image="replaced", label="tumor", foreground=[FIRST], client_id="user-xyz", start="nothing")
+    kept = put(client, "replaced", mask, tmp_path)
+    (segment,) = client.get(f"/labels/replaced/versions/{kept['version']}/prompts").json()["segments"]
+    assert [step["prompt"]["click"] for step in segment["log"]["steps"]] == [FIRST]
 
 
 def test_a_label_without_any_click_has_no_prompts(client: TestClient, tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def save_label(
     provenance, info = made_by(request, who, said)
     with received(label, place.config.max_upload_mb) as path:
         kept = place.datastore.keep_label(
-            image, tag or FINAL, path, info, provenance, expected_parent=parent or _matched(request)
+            image, tag or FINAL, path, info, provenance, expected_parent=parent or matched(request)
         )
     place.interactive.prompts.saved(kept, holder(who, said), anyone=who.how == LOCAL.how)
     tell_of(request, place, who, kept, holder(who, said))
@@ -241,7 +241,7 @@ def _etag(version: LabelVersion) -> str:
     return f'"{version.uid}"'
 
 
-def _matched(request: Request) -> str | None:
+def matched(request: Request) -> str | None:
     """Return the version that ``If-Match`` names; ``*`` names none in particular."""
     named = request.headers.get("if-match", "").strip().removeprefix("W/").strip('"')
     return named if named and named != "*" else None

@@ -26,11 +26,11 @@ from tumorseg.adapters.interactive.sessions import Entry
 from tumorseg.adapters.wire import parse_params
 from tumorseg.adapters.workplace import Workplace
 from tumorseg.errors import InputError
-from tumorseg.interactive.prompts import Prompt, Propagate, check
+from tumorseg.interactive.prompts import Prompt
 from tumorseg.labels.types import LabelVersion, check_tag
 from tumorseg.server.audit import note
 from tumorseg.server.common import Place, caller_of
-from tumorseg.server.datastore import made_by, tell_of
+from tumorseg.server.datastore import made_by, matched, tell_of
 from tumorseg.server.gone import unless_gone
 from tumorseg.server.infer import Output, require_offered, respond
 from tumorseg.server.interactive_models import Changed, MaskOut, OpenIn, PromptsIn, PropagateIn
@@ -51,7 +51,7 @@ async def begin(request: Request, place: Place, sessions: Sessions, who: Caller,
         raise InputError("expected an image or a session_id, and not both")
     note(request, image=said.image)
     label = None if said.label is None else segment_of(said.label, "label")
-    wanted = own.Wanted(said.model, label, said.start, check_tag(said.tag))
+    wanted = own.Wanted(said.model, label, said.start, check_tag(said.tag), place.config.label_classes)
     asking = Who(who.name, caller_of(request, who))
     with ExitStack() as brought:
         opening = partial(_opened, place, sessions, brought, said)
@@ -100,9 +100,8 @@ async def propagate(
 ) -> Response:
     """Answer as to any other prompt; it can be undone like one."""
     entry = await _mine(request, place, who, id)
-    wanted = Propagate(said.slice, said.axis, said.first, said.last)
-    check([wanted], entry.look.encoded.shape)
-    return await _prompted(request, place, who, entry, [wanted], changed, output, params)
+    prompts = own.prompts_of(entry, [{"propagate": said.model_dump()}])
+    return await _prompted(request, place, who, entry, prompts, changed, output, params)
 
 
 @router.post("/{id}/undo", summary="Take the last prompt back")
@@ -161,14 +160,19 @@ async def save(
     id: str,
     tag: str = FINAL,
     others: Annotated[bool, Query(description="keep the other segments of the newest label")] = True,
+    parent: Annotated[str, Query(description="the version that you looked at; or in If-Match")] = "",
 ) -> dict[str, Any]:
-    """Keep the mask as a new label version, with its log; an empty one alone says "no lesion"."""
+    """Keep the mask as a new label version, with its log; an empty one alone says "no lesion".
+
+    With ``parent`` a label that somebody else saved meanwhile is answered 409, as where viewers save.
+    """
     check_tag(tag)
     entry = await _mine(request, place, who, id)
     if not entry.image:
         raise InputError("the image of a session is not kept, and neither is a label of it: download the mask")
     async with entry.lock:
-        kept = await run_in_threadpool(_saved, request, place, who, entry, tag, others)
+        seen = parent or matched(request)
+        kept = await run_in_threadpool(_saved, request, place, who, entry, tag, others, seen)
     return {"image": entry.image, "label": kept.image, "version": kept.uid, "no_lesion": kept.no_lesion}
 
 
@@ -256,12 +260,14 @@ def _opened(place: Workplace, sessions: OwnSessions, brought: ExitStack, said: O
     return Opened(place.engine.of_source(said.image), said.image)
 
 
-def _saved(request: Request, place: Workplace, who: Principal, entry: Entry, tag: str, others: bool) -> LabelVersion:
+def _saved(
+    request: Request, place: Workplace, who: Principal, entry: Entry, tag: str, others: bool, seen: str | None
+) -> LabelVersion:
     """Keep the label and its log, and tell who waits for one; in a thread."""
     history = place.datastore.labels.history
-    drawn, parent = own.label_map(history, entry, tag, place.config.label_classes, others=others)
+    drawn, newest = own.label_map(history, entry, tag, place.config.label_classes, others=others)
     provenance = own.provenance(made_by(request, who)[0], entry)
-    kept = place.desk.keep(entry.image, tag, drawn, {}, provenance, expected_parent=parent)
+    kept = place.desk.keep(entry.image, tag, drawn, {}, provenance, expected_parent=seen or newest)
     place.interactive.prompts.keep(kept, [entry])
     tell_of(request, place, who, kept, who.name)
     return kept

@@ -41,9 +41,12 @@ class PromptKeeper:
         Args:
             version: as it was kept.
             owner: whose masks they are.
-            anyone: whether nobody signs in here, so that names tell nobody apart.
+            anyone: whether nobody signs in here: where the name clicked nothing, somebody else's clicks are meant.
         """
-        self.keep(version, self._entries.of(version.image, None if anyone else owner))
+        made = self._entries.of(version.image, owner)
+        made = made if made or not anyone else self._entries.of(version.image, None)
+        # What was clicked before the image was replaced says nothing of a label on the one that is there now.
+        self.keep(version, [entry for entry in made if entry.look.state == made[-1].look.state])
 
     def keep(self, version: LabelVersion, entries: Sequence[Entry]) -> None:
         """Keep how these masks came about; as above."""

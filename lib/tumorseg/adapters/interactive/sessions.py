@@ -147,7 +147,7 @@ class Entries:
                 self._ended.popitem(last=False)
 
     def of(self, image: str, owner: str | None) -> list[Entry]:
-        """Return the masks of an image that somebody is making, or anybody where no owner is named."""
+        """Return the masks of an image that somebody is making (None: anybody), the one used last at the end."""
         with self._lock:
             self.sweep()
             return [one for one in self._entries.values() if one.image == image and owner in (None, one.owner)]

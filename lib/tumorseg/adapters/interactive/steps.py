@@ -41,12 +41,14 @@ class Wanted:
         label: name of the segment; None takes the model's only label.
         start: what it begins as.
         tag: of the label that it may begin as.
+        classes: of the labels that are kept here, name -> value or None; empty where any will do.
     """
 
     model: str
     label: str | None
     start: Start
     tag: str
+    classes: Mapping[str, int | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,12 +80,17 @@ async def begin(desk: InteractiveDesk, opening: Callable[[], Opened], wanted: Wa
 
     Raises:
         NotFoundError: the model is not served, there is no such image, or no label to begin with.
+        InputError: labels of this name are not kept here.
         UnavailableError: too many wait, or the server is stopping.
     """
+    from tumorseg.labels.schema import check_classes
+
     model, opened = await desk.through_the_door(lambda: (desk.models.get(wanted.model), opening()))
     look = await desk.looks.of(model, opened.subject, who.caller, {})
     names = tuple(model.labels)
     label = wanted.label or (names[0] if len(names) == 1 else UNNAMED)
+    if opened.image:  # better now than when all is clicked and to be saved
+        check_classes({0: label}, (), wanted.classes, numbered=False)
     start = await desk.start(model, opened, look, Asked({label: ()}, wanted.start, wanted.tag), label, None)
     entry = await desk.turns.aside(partial(desk.entry, who.owner, opened.image, label, look, model, start))
     desk.entries.add(entry)
