@@ -205,7 +205,7 @@ def test_prompts_of_which_a_later_one_fails_change_nothing(client: TestClient) -
 def test_a_form_that_is_not_given_is_refused_before_anything_is_done(client: TestClient, path: str) -> None:
     ident = begin(client, start="auto")["id"]
     before = client.get(f"/interactive/{ident}").json()
-    body = {"prompts": [positive(FIRST)], "slice": 2}
+    body = {"prompts": {"prompts": [positive(FIRST)]}, "propagate": {"slice": 2}}.get(path)
     answer = client.post(f"/interactive/{ident}/{path}", params={"output": "dicom_seg"}, json=body)
     assert answer.status_code == 422
     assert "DICOM SEG" in answer.json()["detail"]

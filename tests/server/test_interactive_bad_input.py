@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
-from tests.clicking import IMAGE, ask, clickable
+from tests.clicking import FIRST, IMAGE, SECOND, ask, clickable
 from tests.serving import in_process
 
 
@@ -48,3 +49,79 @@ def test_a_box_beside_the_image_says_where_the_image_is(client: TestClient) -> N
     answer = ask(client, "anything", label="a", roi=[40, 50, 0, 5, 0, 5])
     assert answer.status_code == 422
     assert "[0, 0, 0] to [31, 23, 5]" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("said", [{"labl": "cyst"}, {"positive": False}])
+def test_a_misspelt_field_begins_no_other_segment(client: TestClient, said: dict[str, Any]) -> None:
+    answer = begin(client, **said)
+    assert answer.status_code == 422
+    assert answer.json()["detail"][0]["loc"] == ["body", *said]
+
+
+def test_a_field_beside_the_prompts_is_refused_and_nothing_is_clicked(client: TestClient) -> None:
+    ident = opened(client)
+    body = {"prompts": [{"click": FIRST}], "positive": False}
+    assert client.post(f"/interactive/{ident}/prompts", json=body).status_code == 422
+    assert client.get(f"/interactive/{ident}").json()["prompts"] == 0
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"slice": "2"}, "slice of propagate as a whole number, got '2'"),
+        ({"slice": True}, "slice of propagate as a whole number, got True"),
+        ({"slice": 2.5}, "slice of propagate as a whole number, got 2.5"),
+        ({"slice": 10**400}, "a number of 1329 bits"),
+        ({"slice": 2, "axis": "k"}, "axis of propagate"),
+        ({"slice": 2, "first": [1]}, "first of propagate"),
+        ({"slice": 2, "last": False}, "last of propagate"),
+        ({"slice": 2, "lats": 3}, "Extra inputs"),
+        ({}, "Field required"),
+    ],
+)
+def test_a_slice_that_is_no_whole_number(client: TestClient, said: dict[str, Any], message: str) -> None:
+    ident = opened(client)
+    client.post(f"/interactive/{ident}/prompts", json={"prompts": [{"click": FIRST}]})
+    answer = client.post(f"/interactive/{ident}/propagate", json=said)
+    assert answer.status_code == 422
+    assert message in str(answer.json()["detail"])
+    assert client.get(f"/interactive/{ident}").json()["prompts"] == 1
+
+
+@pytest.mark.parametrize("points", [FIRST, {"i": 1, "j": 2, "k": 3}, "1, 2, 3", [None], 5])
+def test_points_under_the_chosen_segments_name_are_never_dropped(client: TestClient, points: Any) -> None:
+    answer = ask(client, "anything", label="cyst", cyst=points)
+    assert answer.status_code == 422
+    assert "cyst" in answer.json()["detail"]
+
+
+def test_a_class_that_this_server_does_not_keep_is_refused_before_the_first_click(tmp_path: Path) -> None:
+    with in_process(clickable(tmp_path, label_classes={"cyst": 1, "tumor": None})) as client:
+        for said in ({"label": "liver"}, {}):
+            answer = begin(client, **said)
+            assert answer.status_code == 422
+            assert "is unknown here; expected one of cyst=1, tumor" in answer.json()["detail"]
+        assert begin(client, label="tumor").status_code == 200
+
+
+def test_a_server_that_stops_ends_a_long_list_of_prompts_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with in_process(clickable(tmp_path)) as client:
+        ident, place = opened(client), client.app.state.workplace  # type: ignore[attr-defined]
+        model = place.interactive.models.get("anything")
+        plain, clicks = type(model).answer, []
+
+        def told_to_stop(*args: Any) -> Any:
+            clicks.append(args[-1])
+            place.engine.queue.begin_closing()
+            return plain(model, *args)
+
+        monkeypatch.setattr(model, "answer", told_to_stop)
+        prompts = [{"click": FIRST}, {"click": SECOND}, {"click": [1, 1, 1]}]
+        answer = client.post(f"/interactive/{ident}/prompts", json={"prompts": prompts})
+        assert answer.status_code == 503
+        assert "stopping" in answer.json()["detail"]
+        assert answer.headers["retry-after"]
+        assert len(clicks) == 1
+        assert client.get(f"/interactive/{ident}").json()["prompts"] == 0

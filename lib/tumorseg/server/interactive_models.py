@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from tumorseg.adapters.datastore import FINAL
 from tumorseg.adapters.interactive.dialects import Start
@@ -20,7 +20,13 @@ class Changed(StrEnum):
     box = "box"
 
 
-class OpenIn(BaseModel):
+class _Strict(BaseModel):
+    """Refuses what it does not know: a misspelt "label" would begin another segment."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class OpenIn(_Strict):
     """What is to be clicked on."""
 
     image: str = Field("", description="id of an image")
@@ -31,19 +37,23 @@ class OpenIn(BaseModel):
     tag: str = Field(FINAL, description="of the saved label")
 
 
-class PromptsIn(BaseModel):
+class PromptsIn(_Strict):
     """Prompts, answered one after the other."""
 
     prompts: Any = Field(description='list of {"click": [i, j, k], "positive": true}, {"box": …}, … (docs)')
 
 
-class PropagateIn(BaseModel):
-    """Which slices follow a corrected one."""
+class PropagateIn(_Strict):
+    """Which slices follow a corrected one; read as the prompt of that name, which takes whole numbers alone."""
 
-    slice: int = Field(description="index of the slice that is right")
-    axis: int = Field(0, description="0, 1 or 2 of (K, J, I): along which the slices are stacked")
-    first: int | None = Field(None, description="smallest index that may follow; null lets it end by itself")
-    last: int | None = Field(None, description="largest index that may follow")
+    slice: Any = Field(description="index of the slice that is right", json_schema_extra={"type": "integer"})
+    axis: Any = Field(
+        0,
+        description="0, 1 or 2 of (K, J, I): along which the slices are stacked",
+        json_schema_extra={"type": "integer"},
+    )
+    first: Any = Field(None, description="smallest index that may follow; null lets it end by itself")
+    last: Any = Field(None, description="largest index that may follow")
 
 
 class MaskOut(BaseModel):

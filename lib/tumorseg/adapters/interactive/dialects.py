@@ -139,7 +139,7 @@ def _lists(values: Mapping[str, Any], labels: Sequence[str]) -> dict[str, tuple[
     """
     found = {}
     for key, said in values.items():
-        if key in labels and key not in _NO_LABELS:
+        if (key in labels or (not labels and key == values.get("label"))) and key not in _NO_LABELS:
             found[key] = points_in(values, key)
         elif _looks_like_points(said) and key not in _NO_LABELS:
             if labels:

@@ -71,6 +71,8 @@ class Turns:
         Raises:
             UnavailableError: too much waits, or the server is stopping.
         """
+        if self.queue.closing:  # a hundred points end after the one that runs, and their caller is told
+            raise stopping()
         if model.slow:
             return await self._answer(self.queue.urgent(self._device, model.name, do, caller))
         own = self._of(model.name)
