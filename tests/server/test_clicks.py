@@ -107,6 +107,17 @@ def test_one_more_point_costs_one_answer_and_the_same_ones_none(client: TestClie
     assert both[SECOND[2], SECOND[1], SECOND[0]]
 
 
+@pytest.mark.parametrize("model", ["balls", "network"])
+def test_an_image_too_large_for_the_memory_is_looked_at_once_all_the_same(client: TestClient, model: str) -> None:
+    looks = client.app.state.workplace.interactive.looks  # type: ignore[attr-defined]
+    click(client, model, label="large", foreground=[FIRST])
+    looked = model_of(client, model).encodings
+    for key in list(looks.kept._kept):
+        looks.kept.drop(key)
+    click(client, model, label="large", foreground=[FIRST, SECOND])
+    assert model_of(client, model).encodings == looked
+
+
 def test_a_box_drawn_over_the_edge_is_cut_off_and_one_beside_the_image_refused(client: TestClient) -> None:
     mask, _ = click(client, label="boxed", start="nothing", roi=[14, -3, 15, 0, 5, 0])
     expected = bright()

@@ -102,6 +102,7 @@ class InteractiveDesk:
         of_masks = limit // _MASKS_SHARE
         self.looks = Looks(self.turns, config.device, limit - of_masks)
         self.entries = Entries(self.looks.kept, of_masks, config.interactive_minutes * _MINUTE)
+        self.looks.held = self.entries.look
         self.prompts = PromptKeeper(history, self.entries)
 
     async def infer(

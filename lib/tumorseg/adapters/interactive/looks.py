@@ -56,10 +56,14 @@ class Looks:
         turns: where the work is done.
         device: of the models that drive a network.
         max_bytes: of all looks that are kept.
+
+    Attributes:
+        held: looks one up that made way in memory, or never fitted, and that a mask in the making still holds.
     """
 
     def __init__(self, turns: Turns, device: str, max_bytes: int) -> None:
         self.kept: MemoryCache[Look] = MemoryCache(max_bytes, lambda look: look.nbytes)
+        self.held: Callable[[Hashable], Look | None] = lambda key: None
         self._turns, self._device = turns, device
 
     async def of(self, model: Interactive, subject: Subject, caller: str, steps: dict[str, float]) -> Look:
@@ -72,7 +76,7 @@ class Looks:
             steps: the seconds of waiting and looking are added.
         """
         task = LookTask(model, subject, self._device, self.kept)
-        known = self.kept.peek(task.key) if task.key is not None else None
+        known = (self.kept.peek(task.key) or self.held(task.key)) if task.key is not None else None
         if known is not None:
             return known
         if model.slow:

@@ -152,6 +152,11 @@ class Entries:
             self.sweep()
             return [one for one in self._entries.values() if one.image == image and owner in (None, one.owner)]
 
+    def look(self, key: Hashable) -> Look | None:
+        """Return the look of a key that one of the masks is made on."""
+        with self._lock:
+            return next((one.look for one in reversed(self._entries.values()) if one.look.key == key), None)
+
     def sweep(self) -> None:
         """End what nobody used for long."""
         with self._lock:
