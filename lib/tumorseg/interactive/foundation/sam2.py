@@ -21,7 +21,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from tumorseg.errors import InputError
+from tumorseg.errors import InputError, UnavailableError
 from tumorseg.interactive.base import Edit, require_kind
 from tumorseg.interactive.foundation.needs import readable, require_package, require_weights
 from tumorseg.interactive.foundation.sam2_slices import Slices
@@ -44,6 +44,8 @@ METHOD = 1
 #: Embeddings of all images together that are kept at most. One of a published network takes 16 MiB; a slice whose
 #: embedding had to make way is encoded again when it is needed.
 KEPT_BYTES = 512 * 2**20
+#: After which it may be tried again where the GPU was full.
+RETRY_S = 10
 
 
 class Sam2:
@@ -79,6 +81,7 @@ class Sam2:
 
         Raises:
             InputError: a prompt of another kind, or the checkpoint is none of SAM 2.
+            UnavailableError: the GPU has no memory left.
         """
         require_kind(self, prompt)
         if isinstance(prompt, Click):
@@ -110,8 +113,15 @@ class Sam2:
 
     def _wanted(self, encoded: Slices, slice_: int, asked: Asked) -> Mask:
         """Return what SAM 2 would mark in a slice, ``(H, W)`` of its picture."""
-        network = self._network()
-        return network.decode(encoded.embedding(slice_, network), asked)
+        from tumorseg.models.engines.ladder import is_out_of_memory
+
+        try:
+            network = self._network()
+            return network.decode(encoded.embedding(slice_, network), asked)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            raise UnavailableError(f"the GPU has no memory left for {NAME}: try again", retry_after=RETRY_S) from error
 
     def _network(self) -> Sam2Network:
         from tumorseg.interactive.foundation.sam2_network import Sam2Network
