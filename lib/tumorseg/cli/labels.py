@@ -192,7 +192,8 @@ def replay(
 
     config = AppConfig.parse(studies, {"labels": labels, "device": device})
     with _desk(studies, labels) as desk:
-        found = Replayer(desk, config.known_interactive, config.device).version(image, uid)
+        replayer = Replayer(desk, config.known_interactive, config.device, config.interactive_weights)
+        found = replayer.version(image, uid)
     agrees = all(one.verdict == "same" for one in found)
     if as_json:
         print_json({"image": image, "uid": uid, "agrees": agrees, "segments": [asdict(one) for one in found]})

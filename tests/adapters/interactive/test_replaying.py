@@ -17,6 +17,7 @@ from tumorseg.adapters.grids import ImagePlace
 from tumorseg.adapters.interactive.keeper import PromptKeeper
 from tumorseg.adapters.interactive.looks import Look
 from tumorseg.adapters.interactive.records import Segment, packed, read, record_of, unpacked, write
+from tumorseg.adapters.interactive.replaying import Replayer
 from tumorseg.adapters.interactive.sessions import Entries, Entry
 from tumorseg.adapters.label_desk import LabelDesk
 from tumorseg.adapters.label_export import export_labels
@@ -73,6 +74,19 @@ def work(tmp_path: Path) -> Iterator[Work]:
     made = Work(tmp_path / "studies")
     yield made
     made.desk.close()
+
+
+def test_weights_of_the_users_own_are_taken_where_they_are_named(work: Work, tmp_path: Path) -> None:
+    weights = tmp_path / "weights.txt"
+    weights.write_text("800")
+    model = Balls(800.0)
+    start = np.zeros(work.look.encoded.shape, bool)
+    session = PromptSession(model, work.look.encoded, start, "nothing", image=IMAGE, label="tumor")
+    session.add(Click(FIRST))
+    version = work.save(Entry("ann", IMAGE, "tumor", work.look, session))
+    named = {"balls": "tests.interactive.balls:build_balls"}
+    (said,) = Replayer(work.desk, named, "cpu", {"balls": weights}).version(IMAGE, version.uid)
+    assert (said.verdict, said.why) == ("same", "")
 
 
 def build_other(weights: Any = None, device: str = "auto") -> Balls:

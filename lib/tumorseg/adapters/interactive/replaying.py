@@ -16,6 +16,7 @@ from tumorseg.registry import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
@@ -61,10 +62,11 @@ class Replayer:
         desk: its labels and images.
         factories: name -> ``module:factory`` of the interactive models.
         device: where networks run.
+        weights: name -> weights, of the models whose weights are the user's own.
     """
 
-    def __init__(self, desk: LabelDesk, factories: Mapping[str, str], device: str) -> None:
-        self._desk, self._factories, self._device = desk, factories, device
+    def __init__(self, desk: LabelDesk, factories: Mapping[str, str], device: str, weights: Mapping[str, Path]) -> None:
+        self._desk, self._factories, self._device, self._weights = desk, factories, device, weights
         self._models: dict[str, Interactive] = {}
 
     def version(self, image: str, uid: str) -> list[Replayed]:
@@ -98,7 +100,7 @@ class Replayer:
     def _model(self, log: PromptLog) -> Interactive:
         if log.model not in self._models:
             factory = resolve(self._factories, "interactive model", log.model)
-            self._models[log.model] = factory(weights=None, device=self._device)
+            self._models[log.model] = factory(weights=self._weights.get(log.model), device=self._device)
         model = self._models[log.model]
         if model.version != log.version:
             raise ConflictError(f"version {log.version} of {log.model} is gone: {model.version} is here now")
