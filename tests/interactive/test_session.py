@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import tracemalloc
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,11 +14,10 @@ import pytest
 
 from tests.interactive.balls import CENTRES, SHAPE, Balls, Mask, Seen, two_balls
 from tumorseg.errors import ConflictError, InputError
-from tumorseg.interactive import history, propagate
+from tumorseg.interactive import propagate
 from tumorseg.interactive.base import Edit
 from tumorseg.interactive.log import mask_sha256, replay
-from tumorseg.interactive.packed import pack
-from tumorseg.interactive.prompts import MAX_PROMPTS, Box, Click, ExtremePoints, Prompt, Propagate, Scribble
+from tumorseg.interactive.prompts import Box, Click, ExtremePoints, Prompt, Propagate, Scribble
 from tumorseg.interactive.session import PromptSession
 
 A, B = (Click((i, j, k)) for k, j, i in CENTRES)
@@ -124,78 +122,6 @@ def test_a_label_name_of_a_megabyte_is_refused_at_the_beginning() -> None:
         new(label="x" * (1 << 20))
 
 
-# What a client that always sends everything gets, and what it costs.
-
-
-def test_following_costs_only_what_is_new() -> None:
-    model = Balls()
-    session = new(model)
-    session.follow([A])
-    session.follow([A, B])
-    assert model.answers == 2
-    session.follow([A, B])
-    session.follow([A, B, A, B])
-    assert model.answers == 2
-    session.follow([A])
-    assert session.prompts == (A,)
-    session.follow([A, B])
-    assert model.answers == 2
-    session.follow([])
-    assert not session.mask.any()
-    assert model.answers == 2
-
-
-def test_following_keeps_the_order_in_which_prompts_came() -> None:
-    session = new()
-    for known in ([A], [A, OUT], [A, B, OUT], [A, B, DARK, OUT]):
-        session.follow(known)
-    assert session.prompts == (A, OUT, B, DARK)
-
-
-def test_following_answers_anew_what_came_after_a_prompt_that_is_gone() -> None:
-    model = Balls()
-    session = new(model)
-    session.follow([A, OUT, B])
-    mask = session.follow([A, B, DARK])
-    assert session.prompts == (A, B, DARK)
-    assert model.answers == 3 + 2
-    assert np.array_equal(mask, new().follow([A, B, DARK]))
-    assert [(event.action, event.kind) for event in session.log().events] == [
-        ("add", "click+"),
-        ("add", "click-"),
-        ("add", "click+"),
-        ("undo", "click-"),
-        ("add", "click+"),
-    ]
-
-
-def test_the_same_place_can_be_in_and_out_but_an_equal_scribble_counts_once() -> None:
-    session = new()
-    again = Click(A.at, positive=False)
-    one, other = strokes((0, 0, 0, 1)), strokes((0, 0, 0, 1))
-    session.follow([A, again, one, other])
-    assert [pack(prompt) for prompt in session.prompts] == [A, again, pack(one)]
-    assert not session.mask[A.at[::-1]]
-
-
-def test_following_can_be_stopped_and_changes_nothing_then() -> None:
-    session = new()
-    session.add(A)
-    seen = []
-
-    def stop(done: int, wanted: int) -> None:
-        seen.append((done, wanted))
-        if done:
-            raise TimeoutError("it takes too long")
-
-    before, log = session.mask, session.log()
-    with pytest.raises(TimeoutError):
-        session.follow([A, B, DARK, OUT], progress=stop)
-    assert seen == [(0, 3), (1, 3)]
-    assert session.mask is before
-    assert session.log() == log
-
-
 # What must leave everything as it was.
 
 
@@ -288,72 +214,6 @@ def test_where_slices_follow_another_way_now_the_replay_says_so_and_blames_no_mo
     assert now != then
     with pytest.raises(ConflictError, match=rf"step 2 of 2 .*: slices followed by {then} then, and by {now} now"):
         replayed(session, start)
-
-
-def test_more_prompts_than_a_mask_may_have_are_refused() -> None:
-    session = new()
-    clicks = [Click((n % 32, n // 32 % 24, n // 768)) for n in range(MAX_PROMPTS + 1)]
-    with pytest.raises(InputError, match="at most 1000 prompts"):
-        session.follow(clicks)
-    assert session.prompts == ()
-
-
-def test_the_thousand_and_first_prompt_is_refused_and_the_thousand_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history, "MAX_PROMPTS", 2)
-    session = new()
-    session.follow([A, B])
-    with pytest.raises(InputError, match="one more"):
-        session.add(DARK)
-    assert session.prompts == (A, B)
-
-
-@pytest.mark.parametrize(("limit", "value"), [("MAX_RUNS", 4), ("MAX_HISTORY_BYTES", 10)])
-def test_a_history_that_is_too_large_is_refused(limit: str, value: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history, limit, value)
-    session = new()
-    session.add(strokes((0, 0, 1, 1)))
-    with pytest.raises(InputError, match="save the label and begin again"):
-        session.add(strokes((0, 0, 2, 1)))
-
-
-def test_the_history_is_small_beside_the_masks_that_it_stands_for() -> None:
-    session = new()
-    alone = session.nbytes
-    assert alone == session.mask.nbytes
-    for number in range(20):
-        session.add(strokes((0, number, 3, 1), (0, number, 4, -1)))
-    assert alone < session.nbytes < 20 * alone / 2
-
-
-def test_a_long_session_says_what_it_holds() -> None:
-    """Ten thousand events and a thousand steps are megabytes, and the memory of all masks together is bounded."""
-    points = [(i % 32, i % 24, i % 6) for i in range(64)]
-    session = new()
-    session.add(A)
-    tracemalloc.start()
-    try:
-        before = session.nbytes
-        for number in range(20):
-            session.add(Click((number % 32, number // 32, 0)))
-            session.add(ExtremePoints(tuple((*at[:2], (at[2] + number) % 6) for at in points)))
-            session.undo()
-            session.redo()
-        held = tracemalloc.get_traced_memory()[0]
-    finally:
-        tracemalloc.stop()
-    assert held / 2 < session.nbytes - before < 1 << 20
-
-
-def test_restart_begins_anew_and_cannot_be_undone() -> None:
-    session = new()
-    session.add(A)
-    start = np.ones(SHAPE, bool)
-    session.restart(start, "auto")
-    assert session.mask.all()
-    assert (session.start_name, session.prompts, session.can_undo, session.can_redo) == ("auto", (), False, False)
-    session.add(OUT)
-    assert [event.action for event in session.log().events] == ["add", "restart", "add"]
-    assert np.array_equal(replayed(session, start), session.mask)
 
 
 def test_threads_of_one_session_wait_for_each_other() -> None:

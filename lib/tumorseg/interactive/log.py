@@ -33,7 +33,7 @@ SCHEMA = 1
 NAMES, MAX_NAME = ("image", "state", "model", "version", "label", "start"), 1024
 #: Events of a log; of more the first are forgotten.
 MAX_EVENTS = 10_000
-Action: TypeAlias = Literal["add", "undo", "redo", "restart"]
+Action: TypeAlias = Literal["add", "undo", "redo"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
 
 
@@ -68,7 +68,7 @@ class LogEvent:
     Attributes:
         time: ISO 8601, UTC.
         action: what was done.
-        kind: of the prompt it was done with: click+, click-, box, extremepoints, scribble, propagate; "" for a restart.
+        kind: of the prompt it was done with: click+, click-, box, extremepoints, scribble, propagate.
     """
 
     time: str

@@ -22,7 +22,7 @@ _MAX_VOXELS = 1 << 40
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(\+00:00|Z)", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _METHOD = re.compile(r"([a-z0-9]{1,20}-[0-9a-f]{12})?")
-_KIND = re.compile(r"[a-z]{0,20}[+-]?")
+_KIND = re.compile(r"[a-z]{1,20}[+-]?")
 # The start's stands with its digest.
 _NAMES = tuple(name for name in NAMES if name != "start")
 T = TypeVar("T")

@@ -181,21 +181,6 @@ class PromptSession:
             self._now = state
             return state.mask
 
-    def restart(self, start: Mask, start_name: str) -> None:
-        """Begin anew from another mask; the prompts so far are forgotten and cannot be undone.
-
-        Args:
-            start: ``(K, J, I)`` bool; copied.
-            start_name: what that is.
-
-        Raises:
-            InputError: it is of another shape than the image.
-        """
-        with self._changing:
-            mask = self._own(start)
-            log = replace(self._now.log, start=start_name, start_sha256=mask_sha256(mask))
-            self._now = self._logged(History(log, mask), "restart", None)
-
     def bookmark(self) -> Callable[[], None]:
         """Return what brings all of it back to how it is now: for a request of several prompts that fails half way."""
         now = self._now
@@ -247,9 +232,9 @@ class PromptSession:
         logged = LogStep(self._time(), packed, mask_sha256(mask), seconds, method_of(self.model, prompt))
         return state.onward(Step(logged, change), mask)
 
-    def _logged(self, state: History, action: Action, packed: Packed | None) -> History:
+    def _logged(self, state: History, action: Action, packed: Packed) -> History:
         """Return the state with one more event; of very many the first are forgotten."""
-        event = LogEvent(self._time(), action, "" if packed is None else kind_of(packed))
+        event = LogEvent(self._time(), action, kind_of(packed))
         return replace(state, log=replace(state.log, events=(*state.log.events, event)[-MAX_EVENTS:]))
 
     def _time(self) -> str:
