@@ -14,10 +14,8 @@ from tumorseg.geometry import Grid
 from tumorseg.interactive.answer import answered
 from tumorseg.interactive.classical.features import features
 from tumorseg.interactive.evidence import Shows
-from tumorseg.interactive.likeness import Likeness
 from tumorseg.interactive.prompts import Box, Click, Propagate, Scribble, check
 from tumorseg.interactive.propagate import Propagated, held_slices, propagate
-from tumorseg.interactive.shapes import between, hanging, signed_distance
 from tumorseg.types import StudyImage
 
 Mask = NDArray[np.bool_]
@@ -88,6 +86,13 @@ def test_one_slice_becomes_the_object_and_ends_where_the_object_ends() -> None:
     assert found.after.slice == pytest.approx(last, abs=1)
     assert {found.before.why, found.after.why} <= {"gone", "unlike", "jump"}
     np.testing.assert_array_equal(mask[MIDDLE], truth[MIDDLE])
+
+
+@pytest.mark.parametrize(("dark", "bright"), [(0, 1), (-1000, 5)])
+def test_an_image_of_two_intensities_is_followed(dark: int, bright: int) -> None:
+    truth = ball()
+    seen = Encoded(features(np.where(truth, bright, dark)[None].astype(np.int16)))
+    assert dice(follow(seen, only(truth, MIDDLE))[0], truth) > 0.99
 
 
 @pytest.mark.parametrize("axis", [1, 2])
@@ -285,31 +290,3 @@ def test_every_model_is_asked_its_own_prompts_and_none_to_follow() -> None:
     assert answered(Model(), seen, shown, (), Click((1, 1, 1))) == "asked Click"  # type: ignore[arg-type, comparison-overlap]
     assert answered(Follower(), seen, shown, (), Propagate(MIDDLE)) == "asked Propagate"  # type: ignore[arg-type, comparison-overlap]
     assert answered(Model(), seen, shown, (), Propagate(MIDDLE)).applied(shown).sum() > shown.sum()  # type: ignore[arg-type]
-
-
-def test_signed_distances_by_hand() -> None:
-    row = np.array([[False, True, True, True, False, False]])
-    np.testing.assert_allclose(signed_distance(row), [[-0.5, 0.5, 1.5, 0.5, -0.5, -1.5]])
-    assert (signed_distance(np.zeros((2, 2), bool)) == -np.inf).all()
-    assert (signed_distance(np.ones((2, 2), bool)) == np.inf).all()
-    np.testing.assert_allclose(between(np.array([[1.0, -3.0]]), np.array([[-1.0, 1.0]]), 0.25), [[0.5, -2.0]])
-
-
-def test_parts_hang_together_over_corners_and_only_those_that_are_touched() -> None:
-    marked = np.array([[1, 0, 0, 1], [0, 1, 0, 0], [0, 0, 0, 1]], bool)
-    on = np.zeros_like(marked)
-    on[0, 0] = on[1, 2] = True
-    np.testing.assert_array_equal(hanging(marked, on), [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 0]])
-
-
-def test_likeness_tells_several_tissues_around_an_object_apart() -> None:
-    """Darker and brighter surroundings: one mean of them would be the object itself."""
-    picture = np.full((1, 30, 30), 0.2)
-    picture[:, :, 15:] = 0.8
-    shape = np.zeros((30, 30), bool)
-    shape[10:20, 10:20] = True
-    picture[0][shape] = 0.5
-    alike = Likeness([(picture, shape)])
-    own, dark, bright = alike(np.array([[[0.5, 0.2, 0.8]]]))[0]
-    assert own > 2
-    assert max(dark, bright) < -2
