@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from tests.clicking import FIRST, IMAGE, SECOND, ask, clickable
+from tests.clicking import FIRST, IMAGE, SECOND, ask, clickable, write_balls
 from tests.serving import in_process
 
 
@@ -125,3 +125,17 @@ def test_a_server_that_stops_ends_a_long_list_of_prompts_and_says_so(
         assert answer.headers["retry-after"]
         assert len(clicks) == 1
         assert client.get(f"/interactive/{ident}").json()["prompts"] == 0
+
+
+def test_the_image_of_a_session_that_was_deleted_is_gone_for_clicks_too(client: TestClient, tmp_path: Path) -> None:
+    with write_balls(tmp_path / "mine.nii.gz").open("rb") as file:
+        session = client.put("/session/", files={"files": ("mine.nii.gz", file)}).json()["session_id"]
+    ident = begin(client, image="", session_id=session).json()["id"]
+    body = {"prompts": [{"click": FIRST}]}
+    assert client.post(f"/interactive/{ident}/prompts", json=body).status_code == 200
+    client.delete(f"/session/{session}")
+    for method, path in (("POST", "prompts"), ("POST", "undo"), ("GET", "mask")):
+        answer = client.request(method, f"/interactive/{ident}/{path}", json=body if path == "prompts" else None)
+        assert answer.status_code == 404
+        assert "send the image again" in answer.json()["detail"]
+    assert client.get(f"/interactive/{ident}").json()["prompts"] == 1

@@ -56,6 +56,7 @@ async def begin(request: Request, place: Place, sessions: Sessions, who: Caller,
     with ExitStack() as brought:
         opening = partial(_opened, place, sessions, brought, said)
         entry = await unless_gone(request, own.begin(place.interactive, opening, wanted, asking))
+    entry.brought = said.session_id
     if entry.image:
         place.effort.looked(entry.image, who.name)
     return MaskOut.of(entry)
@@ -191,6 +192,8 @@ async def _mine(request: Request, place: Workplace, who: Principal, id: str, *, 
     if entry.image and still_there:
         subject: Subject = await place.interactive.through_the_door(partial(place.engine.of_source, entry.image))
         own.check_unchanged(entry, subject)
+    if entry.brought and still_there:
+        await run_in_threadpool(partial(request.app.state.sessions.describe, entry.brought, who, touch=True))
     return entry
 
 

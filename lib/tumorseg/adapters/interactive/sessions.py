@@ -50,6 +50,7 @@ class Entry:
         session: the prompts and what they led to.
         start: the mask that the viewer sent along to begin with, packed; None where it can be made again.
         key: under which a viewer's requests find it again; None where it goes by its id alone.
+        brought: id of the session of ``/session/`` whose image it is, else "".
         id: for who asks by id.
         used: when it was used last, s on the monotonic clock.
         lock: held by the request that changes it.
@@ -62,6 +63,7 @@ class Entry:
     session: PromptSession
     start: bytes | None = None
     key: Hashable | None = None
+    brought: str = ""
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     used: float = field(default_factory=time.monotonic)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
