@@ -1,8 +1,8 @@
 """What people decided about objects that a model found: kept or dropped, one row a decision, never changed.
 
 A decision that is taken back is followed by a row that says so: who decided what and when stays known. Beside the
-labels, as what belongs to them; an index that had to be made anew (``tumorseg fsck --repair``) begins without them,
-and what was saved as a label has its own copy of those that were dropped.
+labels, as what belongs to them; an index that had to be made anew (``tumorseg fsck --repair``) has those of them that
+could be read of the old one, and what was saved as a label has its own copy of those that were dropped.
 """
 
 from __future__ import annotations
