@@ -67,6 +67,7 @@ def test_without_the_middleware_nobody_is_known() -> None:
         return "secret"
 
     labels = SimpleNamespace(root=Path("none"))
+    app.state.scratch = SimpleNamespace(folder=Path("none"))
     app.state.workplace = SimpleNamespace(
         config=config_for("http://127.0.0.1:9/", Path("none")), datastore=SimpleNamespace(labels=labels)
     )
