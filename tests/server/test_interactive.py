@@ -117,8 +117,10 @@ def test_where_nothing_changes_no_image_is_sent(client: TestClient) -> None:
 def test_neighbouring_slices_follow_and_are_undone_like_any_prompt(client: TestClient) -> None:
     ident = begin(client, start="auto")["id"]
     before = plain(client, ident)
-    answer = client.post(f"/interactive/{ident}/propagate", json={"slice": 2, "first": 1, "last": 3})
+    body, query = {"slice": 2, "first": 1, "last": 3}, {"output": "json"}
+    answer = client.post(f"/interactive/{ident}/propagate", json=body, params=query)
     assert answer.status_code == 200, answer.text
+    assert answer.json()["notes"][-1] == "followed to slice 1 (told) and 3 (told)"
     assert client.get(f"/interactive/{ident}").json()["prompts"] == 1
     client.post(f"/interactive/{ident}/undo")
     assert np.array_equal(plain(client, ident), before)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from tumorseg.interactive.prompts import Prompt, Propagate
@@ -26,7 +27,8 @@ def answered(model: Interactive, encoded: Any, mask: Mask, before: Sequence[Prom
     if _follows(prompt, model):
         from tumorseg.interactive.propagate import propagate
 
-        return propagate(encoded, mask, before, prompt).edit
+        followed = propagate(encoded, mask, before, prompt)
+        return replace(followed.edit, notes=(followed.note,))
     return model.answer(encoded, mask, before, prompt)
 
 

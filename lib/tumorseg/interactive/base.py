@@ -51,10 +51,12 @@ class Edit:
     Attributes:
         origin: ``(k, j, i)`` index of the box's first voxel.
         voxels: ``(k, j, i)`` bool, the box's new content; a box without extent changes nothing.
+        notes: what who asked for it should know; no part of the mask, and not logged.
     """
 
     origin: tuple[int, int, int]
     voxels: Mask
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.voxels.ndim != 3 or self.voxels.dtype.kind != "b":

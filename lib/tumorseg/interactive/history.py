@@ -30,10 +30,12 @@ class Step:
     Attributes:
         logged: what the log says of it.
         change: the way there and back.
+        notes: what who asked should know.
     """
 
     logged: LogStep
     change: Change
+    notes: tuple[str, ...] = ()
 
     @property
     def packed(self) -> Packed:

@@ -81,6 +81,11 @@ class Propagated:
     before: Stop
     after: Stop
 
+    @property
+    def note(self) -> str:
+        """Say where it ended and why."""
+        return f"followed to slice {self.before.slice} ({self.before.why}) and {self.after.slice} ({self.after.why})"
+
 
 def propagate(encoded: Encoded, mask: Mask, before: Sequence[Prompt], prompt: Propagate) -> Propagated:
     """Let the neighbours of a slice follow it.

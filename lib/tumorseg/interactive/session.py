@@ -116,7 +116,7 @@ class PromptSession:
             before = self._now
             after = self._logged(self._answered(before, packed), "add", packed)
             self._now = after
-            return after.done[-1].change.edit(before.mask)
+            return replace(after.done[-1].change.edit(before.mask), notes=after.done[-1].notes)
 
     def undo(self) -> Edit:
         """Take the last prompt back, exactly.
@@ -230,7 +230,7 @@ class PromptSession:
         mask = edit.applied(state.mask)
         mask.setflags(write=False)
         logged = LogStep(self._time(), packed, mask_sha256(mask), seconds, method_of(self.model, prompt))
-        return state.onward(Step(logged, change), mask)
+        return state.onward(Step(logged, change, edit.notes), mask)
 
     def _logged(self, state: History, action: Action, packed: Packed) -> History:
         """Return the state with one more event; of very many the first are forgotten."""

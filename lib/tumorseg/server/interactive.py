@@ -251,7 +251,7 @@ async def _answered(
     result = await place.interactive.turns.aside(partial(own.answer, entry, wanted, steps, moment, changed=in_box))
     session = MaskOut.of(entry, moment).model_dump()
     if result is None:
-        return JSONResponse({"box": None, "session": session})
+        return JSONResponse({"box": None, "notes": list(moment.notes), "session": session})
     result.params["session"] = session
     return respond(result, output)
 

@@ -68,6 +68,7 @@ def encoded(
     wanted: ResultFormat,
     steps: dict[str, float],
     box: Box | None = None,
+    notes: Sequence[str] = (),
 ) -> InferResult:
     """Return the answer to one request.
 
@@ -79,6 +80,7 @@ def encoded(
         wanted: the form.
         steps: seconds by step so far.
         box: send this part ``(k, j, i)`` alone, on a grid of its own; None sends all.
+        notes: what who asked should know, beside what is to be known of the image.
     """
     import numpy as np
 
@@ -95,6 +97,7 @@ def encoded(
         sent = Segmentation(np.ascontiguousarray(voxels[box]), _part(segmentation.grid, box), values)
         first, size = [part.start for part in box], [part.stop - part.start for part in box]
         params["box"] = {"origin": first[::-1], "size": size[::-1]}
+    params["notes"] += notes
     data = encode(sent, wanted)
     taken = {"queued": 0.0, "encode": 0.0, "click": 0.0, **steps, "write": time.perf_counter() - begin}
     taken["total"] = sum(taken.values())

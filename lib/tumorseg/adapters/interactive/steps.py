@@ -60,19 +60,21 @@ class Moment:
         mask: after it.
         log: how that came about.
         redo: whether a prompt can be brought back.
+        notes: what who asked should know.
     """
 
     before: Mask
     mask: Mask
     log: PromptLog
     redo: bool
+    notes: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, entry: Entry, before: Mask | None = None) -> Moment:
+    def of(cls, entry: Entry, before: Mask | None = None, notes: tuple[str, ...] = ()) -> Moment:
         """Look at a mask as it is now; who wants all of it to be of one moment holds the entry's lock."""
         session = entry.session
         mask = session.mask
-        return cls(mask if before is None else before, mask, session.log(), session.can_redo)
+        return cls(mask if before is None else before, mask, session.log(), session.can_redo, notes)
 
 
 async def begin(desk: InteractiveDesk, opening: Callable[[], Opened], wanted: Wanted, who: Who) -> Entry:
@@ -123,15 +125,16 @@ async def add(
     """Answer prompts one after the other; where one fails the mask is what it was before the first."""
     async with entry.lock:
         before, session = entry.session.mask, entry.session
-        return_to_it = session.bookmark()
+        return_to_it, notes = session.bookmark(), list[str]()
         try:
             for prompt in prompts:
-                await desk.turns.click(session.model, partial(session.add, prompt), caller, steps)
+                edit = await desk.turns.click(session.model, partial(session.add, prompt), caller, steps)
+                notes += edit.notes
         except Exception:
             return_to_it()
             raise
         desk.entries.shrink(entry)
-        return Moment.of(entry, before)
+        return Moment.of(entry, before, tuple(notes))
 
 
 async def now(entry: Entry) -> Moment:
@@ -184,7 +187,8 @@ def answer(
     if changed and box is None:
         return None
     made = Made(entry.label, moment.mask, moment.log)
-    return encoded(entry.image or "session", entry.look, [made], entry.session.model.labels, wanted, steps, box)
+    title, labels = entry.image or "session", entry.session.model.labels
+    return encoded(title, entry.look, [made], labels, wanted, steps, box, moment.notes)
 
 
 def provenance(made: Provenance, entry: Entry) -> Provenance:
