@@ -52,7 +52,9 @@ def fingerprint(files: tuple[Path, ...]) -> tuple[tuple[str, int, int], ...]:
     try:
         states = [(path, path.stat()) for path in files]
     except FileNotFoundError:
-        raise NotFoundError("the image was there, but its files are gone") from None
+        raise NotFoundError(
+            "the image was there, but its files are gone: put them back, or choose another image"
+        ) from None
     return tuple((str(path), state.st_mtime_ns, state.st_size) for path, state in states)
 
 
