@@ -69,6 +69,16 @@ def test_everybody_or_one_by_name(data):
     assert told(data, "balls", "--patient", "TCGA_A_1")["patients"] == 1  # its name says what kind of model it is
 
 
+def test_one_by_name_is_not_stored_in_the_place_of_everybody(data, tmp_path):
+    everybody = run(data, "balls", "--subset", "all", "--store", tmp_path / "stored")
+    assert everybody.exit_code == 0, everybody.output
+    assert told(data, "balls", "--patient", "TCGA_A_1", "--store", tmp_path / "stored")["subset"] == "chosen"
+    assert [(one.subset, len(one.report.rows)) for one in read_stored(tmp_path / "stored")] == [
+        ("all", 2),
+        ("chosen", 1),
+    ]
+
+
 def test_data_without_the_frozen_patients_says_how_to_take_everybody(data):
     (data.parent / "split.json").write_text(json.dumps({"train": ["A"], "validation": ["B"], "test": ["C"]}))
     result = run(data, "balls", "--interactive")

@@ -34,7 +34,7 @@ def evaluate_clicks(model: Interactive, wanted: Wanted) -> None:
     seen = chosen.seen if model.slow else 0
     report = _measured(model, wanted, chosen.ids)
     summary = summarise(report)
-    told = report_json(report, summary, seen_in_training=seen, subset=wanted.subset)
+    told = report_json(report, summary, seen_in_training=seen, subset=wanted.subset_told)
     _write(wanted, report, summary, told, seen)
     warn_of_seen(seen, "patients")
     if wanted.as_json:

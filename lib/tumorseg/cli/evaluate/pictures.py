@@ -45,7 +45,7 @@ def evaluate_pictures(model: DetectionModel, wanted: Wanted) -> None:
     report = summarise(
         model.name, model.version, tuple(model.labels), model.options.score, examined, left_out=chosen.not_annotated
     )
-    told = report_json(report, unusable=len(left_out), seen_in_training=chosen.seen, subset=wanted.subset)
+    told = report_json(report, unusable=len(left_out), seen_in_training=chosen.seen, subset=wanted.subset_told)
     if wanted.csv is not None:
         write_atomically(wanted.csv, pictures_csv(report))
     on = f"{len(report.pictures)} pictures"

@@ -26,7 +26,7 @@ def evaluate_slices(gate: SliceClassifier, wanted: Wanted) -> None:
     with progress(f"measuring {gate.name}:") as step:
         done = iter(range(1, len(cases) + 1))
         report = evaluate_gate(gate, cases, progress=lambda case, row: step(next(done), len(cases), case.id))
-    told = report_json(report, seen_in_training=chosen.seen, subset=wanted.subset)
+    told = report_json(report, seen_in_training=chosen.seen, subset=wanted.subset_told)
     if wanted.csv is not None:
         write_atomically(wanted.csv, report_csv(report))
     on = f"{len(report.rows)} patients, {report.truth.size} slices"

@@ -31,7 +31,7 @@ def evaluate_volumes(network: Model, wanted: Wanted) -> None:
     watches = _Watches(wanted, network.name)
     with progress(f"measuring {network.name}:") as step:
         report = run(network, cases, progress=_watch(step, len(cases), watches))
-    told = report_json(report, seen_in_training=chosen.seen, subset=wanted.subset)
+    told = report_json(report, seen_in_training=chosen.seen, subset=wanted.subset_told)
     if wanted.csv is not None:
         write_atomically(wanted.csv, report_csv(report))
     # The published figures are for this data set and say nothing about another.

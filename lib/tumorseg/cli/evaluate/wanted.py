@@ -53,6 +53,11 @@ class Wanted:
             raise InputError(f"{', '.join(given)}: nothing to write for a model that {kind}; leave it out")
 
     @property
+    def subset_told(self) -> str | None:
+        """For machines and for the names of stored results: which part of the data, None for all of it."""
+        return "chosen" if self.patients else self.subset
+
+    @property
     def subset_name(self) -> str:
-        """For titles: which part of the data."""
-        return self.subset or ("chosen" if self.patients else "all")
+        """For titles: the same in a word."""
+        return self.subset_told or "all"
