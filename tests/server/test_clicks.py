@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,21 @@ def test_an_image_too_large_for_the_memory_is_looked_at_once_all_the_same(client
         looks.kept.drop(key)
     click(client, model, label="large", foreground=[FIRST, SECOND])
     assert model_of(client, model).encodings == looked
+
+
+@pytest.mark.parametrize("model", ["balls", "network"])
+def test_requests_of_one_person_for_one_mask_at_once_are_each_answered_for_their_own_points(
+    client: TestClient, model: str
+) -> None:
+    asked = ([FIRST], [SECOND], [FIRST, SECOND], [])
+    said = {"label": "tumor", "start": "nothing", "client_id": f"hasty {model}"}
+    right = [click(client, model, **{**said, "client_id": "slow"}, foreground=points)[0] for points in asked]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda points: click(client, model, **said, foreground=points), 4 * asked))
+    for number, (mask, params) in enumerate(found):
+        assert np.array_equal(mask, right[number % 4])
+        assert params["sha256"] == mask_sha256(mask)
+        assert params["prompts"] == len(asked[number % 4])
 
 
 def test_a_box_drawn_over_the_edge_is_cut_off_and_one_beside_the_image_refused(client: TestClient) -> None:
