@@ -183,3 +183,13 @@ def test_what_makes_no_sense_is_refused_in_words(
     import re
 
     assert re.search(says, found if isinstance(found, str) else json.dumps(found))
+
+
+def test_an_image_that_was_deleted_has_no_objects_to_click(client: TestClient, place: Path) -> None:
+    assert decide(client, voxel_of("cyst")).status_code == 200
+    (place / "studies" / "case1.nii.gz").unlink()
+    asked = {"image": "case1"}
+    answers = [client.post(f"/detections/blobs/{way}", params=asked) for way in ("undo", "save")]
+    for answer in (decide(client, voxel_of("tumor")), client.get("/detections/blobs", params=asked), *answers):
+        assert answer.status_code == 404
+        assert "choose another image" in answer.json()["detail"]
