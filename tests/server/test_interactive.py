@@ -319,6 +319,16 @@ def test_a_label_that_somebody_saved_meanwhile_is_not_written_over_unseen(client
     assert saved(client, ident["id"], parent=second)["version"] not in (first, second)
 
 
+def test_strokes_that_were_saved_along_are_no_segment_to_keep(client: TestClient, tmp_path: Path) -> None:
+    drawn = bright().astype(np.uint8)
+    drawn[0, 0, :5], drawn[0, 1, :5] = 2, 3
+    put(client, "kept", drawn, tmp_path, "foreground_scribbles", "cyst")
+    saved(client, begin(client, image="kept")["id"])
+    voxels, classes = values(client, "kept")
+    assert classes.keys() == {"cyst"}
+    assert np.array_equal(voxels > 0, drawn == 3)
+
+
 def test_an_empty_mask_says_no_lesion(client: TestClient) -> None:
     ident = begin(client, image="moved")["id"]
     assert saved(client, ident, tag="second")["no_lesion"]
@@ -334,11 +344,12 @@ def test_the_image_of_a_session_has_no_label(client: TestClient, tmp_path: Path)
     assert "download the mask" in answer.json()["detail"]
 
 
-def put(client: TestClient, image: str, mask: Any, tmp_path: Path) -> dict[str, Any]:
-    """Save a label as Slicer does."""
+def put(client: TestClient, image: str, mask: Any, tmp_path: Path, *names: str) -> dict[str, Any]:
+    """Save a label as Slicer does; its classes are "tumor" and those named."""
     path = tmp_path / "label.nii.gz"
     nibabel.save(nibabel.Nifti1Image(np.ascontiguousarray(mask.astype(np.uint8).T), AFFINE), path)
-    params = json.dumps({"label_info": [{"name": "tumor", "idx": 1}], "client_id": "user-xyz"})
+    named = [{"name": name, "idx": value} for value, name in enumerate(("tumor", *names), 1)]
+    params = json.dumps({"label_info": named, "client_id": "user-xyz"})
     files = {"label": ("label.nii.gz", path.read_bytes())}
     answer = client.put("/datastore/label", params={"image": image}, data={"params": params}, files=files)
     assert answer.status_code == 200, answer.text

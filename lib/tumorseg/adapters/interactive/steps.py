@@ -99,8 +99,8 @@ async def begin(desk: InteractiveDesk, opening: Callable[[], Opened], wanted: Wa
     return entry
 
 
-def prompts_of(entry: Entry, said: Any) -> list[Prompt]:
-    """Read prompts for a mask; all of them, or none where a single one cannot be.
+def prompts_of(entry: Entry, said: Any) -> Sequence[Prompt]:
+    """Read prompts for a mask; all of them, or none where a single one cannot be. Strokes stay packed until looked at.
 
     Raises:
         InputError: no list of prompts, too many, one that cannot be or that the model does not take.
@@ -110,9 +110,8 @@ def prompts_of(entry: Entry, said: Any) -> list[Prompt]:
     if len(said) > MAX_PROMPTS:
         raise InputError(f"expected at most {MAX_PROMPTS} prompts, got {len(said)}: send a scribble instead")
     shape, model = entry.look.encoded.shape, entry.session.model
-    prompts = [prompt_from_json(one, shape) for one in said]
+    prompts = Unpacked([packed_from_json(one, shape) for one in said])
     for prompt in prompts:
-        pack(prompt)  # marks that are none are found here
         if not isinstance(prompt, Propagate):
             require_kind(model, prompt)
     check(prompts, shape)
@@ -213,12 +212,13 @@ def label_map(
     """
     import numpy as np
 
-    from tumorseg.labels.schema import said_names
+    from tumorseg.labels.schema import HELPERS, said_names
     from tumorseg.types import Segmentation
 
     head = history.head(entry.image, tag) if others else None
     kept = starts.segments_of(history, head, entry.look, entry.session.model.labels) if head else {}
-    kept = {name: mask for name, mask in kept.items() if name.casefold() != entry.label.casefold() and mask.any()}
+    replaced = {entry.label.casefold(), *HELPERS}
+    kept = {name: mask for name, mask in kept.items() if name.casefold() not in replaced and mask.any()}
     marked = np.zeros(entry.look.place.grid.shape, bool)
     for mask in kept.values():
         if (marked & mask).any():
