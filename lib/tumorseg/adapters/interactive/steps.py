@@ -12,8 +12,8 @@ from tumorseg.adapters.interactive.answers import Made, changed_box, encoded, re
 from tumorseg.adapters.interactive.dialects import UNNAMED, Asked, Start
 from tumorseg.errors import ConflictError, InputError
 from tumorseg.interactive.base import require_kind
-from tumorseg.interactive.packed import pack
-from tumorseg.interactive.prompt_json import prompt_from_json, shown
+from tumorseg.interactive.packed import Unpacked
+from tumorseg.interactive.prompt_json import packed_from_json, shown
 from tumorseg.interactive.prompts import MAX_PROMPTS, Prompt, Propagate, check
 
 if TYPE_CHECKING:
