@@ -36,6 +36,11 @@ def test_the_first_of_the_named_models_is_the_default(tmp_path: Path) -> None:
     assert config.known_models["mine"] == "package.module:build"
 
 
+@pytest.mark.parametrize("said", ["clicks_any,scribbles", ["clicks_any,scribbles"], ["clicks_any", "scribbles"]])
+def test_names_may_come_in_one_option_or_in_several(tmp_path: Path, said: Any) -> None:
+    assert AppConfig.parse(tmp_path, {"interactive": said}, {}).interactive == ("clicks_any", "scribbles")
+
+
 def test_people_and_proxies(tmp_path: Path) -> None:
     conf = {"oidc_roles": "a=b=viewer, doctors=admin", "behind_proxy": "10.0.0.1,10.1.0.0/16,::1", "auth": "required"}
     config = AppConfig.parse(tmp_path, conf, {"TUMORSEG_STATE": str(tmp_path / "state")})

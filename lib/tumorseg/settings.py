@@ -17,9 +17,9 @@ def boolean(value: Any) -> bool:
 
 
 def names(value: Any) -> tuple[str, ...]:
-    """Read comma separated names (or take a sequence of them)."""
-    parts = value.split(",") if isinstance(value, str) else list(value)
-    return tuple(part.strip() for part in parts if part.strip())
+    """Read comma separated names, in one text or in several: people write an option once or repeat it."""
+    texts = [value] if isinstance(value, str) else value
+    return tuple(part.strip() for text in texts for part in str(text).split(",") if part.strip())
 
 
 def entries(value: Any) -> dict[str, str]:
