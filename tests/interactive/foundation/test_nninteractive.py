@@ -49,6 +49,11 @@ def test_a_checkpoint_that_cannot_be_read(folder: Path) -> None:
         build(folder)
 
 
+def test_weights_that_are_gone_when_they_are_wanted(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No such file"):  # which the model says in one line, as above
+        nninteractive._version(tmp_path)
+
+
 @pytest.mark.skipif(find_spec("nnInteractive") is not None, reason="nnInteractive is installed")
 def test_without_the_package_one_line_says_what_to_install(folder: Path) -> None:
     with pytest.raises(UnavailableError, match=r"nninteractive needs .* pip install nninteractive$"):
@@ -142,6 +147,15 @@ def test_what_is_asked_without_saying_anything_is_refused(session: Session) -> N
         prompt = Scribble(np.zeros(SHAPE, np.int8)) if nothing.voxels.any() else Click((1, 1, 1))
         with pytest.raises(InputError, match="empty"):
             model.answer(model.encode(nothing), mask, [Click((4, 4, 2))], prompt)
+
+
+def test_weights_that_were_exchanged_are_not_taken_for_those_that_are_offered(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = NnInteractive(Path(), "cpu")
+    monkeypatch.setattr(nninteractive, "_version", lambda weights: "another")
+    with pytest.raises(UnavailableError, match="were exchanged"):
+        model.answer(model.encode(study()), np.zeros(SHAPE, bool), [], Click((4, 4, 2)))
 
 
 def test_slices_can_follow_by_what_it_keeps_of_an_image(session: Session) -> None:

@@ -225,6 +225,20 @@ def test_other_weights_are_another_version(checkpoint: Path, tmp_path: Path, loa
     assert Sam2(checkpoint, "cpu").version == loaded.version != Sam2(other, "cpu").version
 
 
+def test_weights_that_were_exchanged_before_the_first_click_are_not_taken_for_those_that_are_offered(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    weights = tmp_path / "weights.pt"
+    weights.write_bytes(b"PK\x05\x06" + bytes(18))  # an archive of nothing
+    model = build(weights, "cpu")
+    weights.write_bytes(checkpoint.read_bytes())
+    with pytest.raises(UnavailableError, match=r"weights of sam2, .*weights\.pt, were exchanged"):
+        model.answer(model.encode(study()), np.zeros(SHAPE, bool), (), CLICK)
+    weights.unlink()
+    with pytest.raises(InputError, match=r"cannot read the weights of sam2, .*weights\.pt \(No such file"):
+        model.answer(model.encode(study()), np.zeros(SHAPE, bool), (), CLICK)
+
+
 def test_no_weights_and_damaged_ones_are_told_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(
         UnavailableError, match=r"fetches none: get a checkpoint such as .* --sam2-weights \(tumorseg serve\) or"

@@ -69,3 +69,13 @@ def readable(path: Path, name: str, option: str) -> Iterator[None]:
     except OSError as error:
         said = error.strerror or type(error).__name__
         raise InputError(f"cannot read the weights of {name}, {path} ({said}): mend that, or {option}") from error
+
+
+def require_same(found: str, version: str, name: str, path: Path) -> None:
+    """Refuse weights that were exchanged before they were loaded: every mask would name others than made it.
+
+    Raises:
+        UnavailableError: ``found`` is not the ``version`` that is offered.
+    """
+    if found != version:
+        raise UnavailableError(f"the weights of {name}, {path}, were exchanged while they were offered: start anew")

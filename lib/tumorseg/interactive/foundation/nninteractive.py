@@ -28,7 +28,7 @@ from tumorseg.geometry import to_axial
 from tumorseg.interactive.base import Edit, require_kind
 from tumorseg.interactive.classical.features import features
 from tumorseg.interactive.foundation.grey import is_colour, sequence
-from tumorseg.interactive.foundation.needs import readable, require_package, require_weights
+from tumorseg.interactive.foundation.needs import readable, require_package, require_same, require_weights
 from tumorseg.interactive.local import confined
 from tumorseg.interactive.prompts import Box, Click, ExtremePoints, Prompt, Scribble
 from tumorseg.types import StudyImage
@@ -113,6 +113,7 @@ class NnInteractive:
 
         Raises:
             InputError: a prompt of another kind, a scribble without a stroke, or the weights cannot be read.
+            UnavailableError: the weights were exchanged before they were loaded.
         """
         require_kind(self, prompt)
         if isinstance(prompt, Scribble) and not prompt.marks.any():
@@ -146,6 +147,8 @@ class NnInteractive:
     def _loaded(self) -> Any:
         """Return the session, reading the weights where that was not done yet."""
         if self._session is None:
+            with readable(self._weights, NAME, OPTION):
+                require_same(_version(self._weights), self.version, NAME, self._weights)
             self._session = _session(self._weights, self._device)
         return self._session
 
@@ -205,8 +208,8 @@ def _version(weights: Path) -> str:
     """Return a version of the weights, of the package that uses them, and of what is done here."""
     from importlib.metadata import version
 
-    (checkpoint,) = sorted(weights.glob("fold_*/checkpoint_final.pth"))[:1]
-    with checkpoint.open("rb") as file:
+    checkpoints = sorted(weights.glob("fold_*/checkpoint_final.pth"))
+    with (checkpoints or [weights / "fold_0" / "checkpoint_final.pth"])[0].open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()[:12]
     return f"{digest}-{version('nnInteractive')}-{METHOD}"
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from tumorseg.errors import InputError, UnavailableError
 from tumorseg.interactive.base import Edit, require_kind
-from tumorseg.interactive.foundation.needs import readable, require_package, require_weights
+from tumorseg.interactive.foundation.needs import readable, require_package, require_same, require_weights
 from tumorseg.interactive.foundation.sam2_slices import Slices
 from tumorseg.interactive.local import confined
 from tumorseg.interactive.prompts import Box, Click, ExtremePoints, Prompt
@@ -66,8 +66,7 @@ class Sam2:
 
     def __init__(self, weights: Path, device: str) -> None:
         self._weights, self._device = weights, device
-        with weights.open("rb") as file:
-            self.version = f"{hashlib.file_digest(file, 'sha256').hexdigest()[:12]}-{METHOD}"
+        self.version = _version(weights)
         self._loading = threading.Lock()
         self._loaded: Sam2Network | None = None
         self._embeddings: MemoryCache[Embedding] = MemoryCache(KEPT_BYTES, lambda embedding: embedding.nbytes)
@@ -81,7 +80,7 @@ class Sam2:
 
         Raises:
             InputError: a prompt of another kind, or the checkpoint is none of SAM 2.
-            UnavailableError: the GPU has no memory left.
+            UnavailableError: the GPU has no memory left, or the weights were exchanged before they were loaded.
         """
         require_kind(self, prompt)
         if isinstance(prompt, Click):
@@ -128,8 +127,15 @@ class Sam2:
 
         with self._loading:
             if self._loaded is None:
+                with readable(self._weights, NAME, OPTION):
+                    require_same(_version(self._weights), self.version, NAME, self._weights)
                 self._loaded = Sam2Network(self._weights, self._device)
             return self._loaded
+
+
+def _version(weights: Path) -> str:
+    with weights.open("rb") as file:
+        return f"{hashlib.file_digest(file, 'sha256').hexdigest()[:12]}-{METHOD}"
 
 
 def _asked(encoded: Slices, mask: Mask, before: Sequence[Prompt], prompt: Click | Box) -> Asked:
