@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
 from tests.clicking import FIRST, IMAGE, SECOND, ask, clickable, write_balls
 from tests.serving import in_process
+from tumorseg.adapters.interactive.steps import prompts_of
+from tumorseg.interactive.prompts import Scribble
 
 
 @pytest.fixture(scope="module")
@@ -139,3 +143,23 @@ def test_the_image_of_a_session_that_was_deleted_is_gone_for_clicks_too(client: 
         assert answer.status_code == 404
         assert "send the image again" in answer.json()["detail"]
     assert client.get(f"/interactive/{ident}").json()["prompts"] == 1
+
+
+def test_half_a_letter_in_a_name_is_refused_and_not_a_failure(client: TestClient) -> None:
+    """A name is repeated in the answer, and half a letter cannot be sent."""
+    body = b'{"image": "\\ud800", "model": "anything"}'
+    answer = client.post("/interactive/", content=body, headers={"Content-Type": "application/json"})
+    assert 400 <= answer.status_code < 500, answer.text
+
+
+def test_strokes_of_a_long_list_are_unpacked_one_at_a_time(client: TestClient) -> None:
+    """A request of 55 kB must not become gigabytes: every scribble is as large as its image."""
+    shape = (6, 24, 32)
+    entry = SimpleNamespace(
+        look=SimpleNamespace(encoded=SimpleNamespace(shape=shape)),
+        session=SimpleNamespace(model=SimpleNamespace(name="any", kinds=(Scribble,))),
+    )
+    size = int(np.prod(shape))
+    prompts = prompts_of(entry, [{"scribble": {"runs": [[1, n], [0, size - n]]}} for n in (3, 4)])  # type: ignore[arg-type]
+    assert [int(one.marks.sum()) for one in prompts] == [3, 4]  # type: ignore[union-attr]
+    assert prompts[0] is not prompts[0]

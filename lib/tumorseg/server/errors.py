@@ -47,7 +47,9 @@ async def _spoken(request: Request, error: Exception) -> JSONResponse:
     status = error.status if isinstance(error, TumorSegError) else 500
     wait = error.retry_after if isinstance(error, UnavailableError) else None
     headers = None if wait is None else {"Retry-After": str(wait)}
-    return JSONResponse({"detail": without_folders(str(error), request)}, status_code=status, headers=headers)
+    return JSONResponse(
+        {"detail": _sendable(without_folders(str(error), request))}, status_code=status, headers=headers
+    )
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
@@ -60,9 +62,13 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     for one in detail:
         if one["loc"] == ("body",):  # all of it: the framework names neither JSON nor its header
             one["msg"] = "expected a JSON object as the body, with the header Content-Type: application/json"
-    # A location may hold a name that was sent, and that half a letter.
-    whole = json.dumps(detail, ensure_ascii=False, default=str).encode("utf-8", "replace")
+    whole = _sendable(json.dumps(detail, ensure_ascii=False, default=str))
     return JSONResponse({"detail": json.loads(whole)}, status_code=422)
+
+
+def _sendable(message: str) -> str:
+    """Return a text that can be sent: it may repeat a name that was sent, and that half a letter."""
+    return message.encode("utf-8", "replace").decode("utf-8")
 
 
 async def _of_the_system(request: Request, error: Exception) -> JSONResponse:

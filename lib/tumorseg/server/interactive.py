@@ -7,6 +7,7 @@ to the mask as well as the mask. A session belongs to who opened it, and ends wh
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 from typing import Annotated, Any
@@ -202,7 +203,7 @@ async def _prompted(
     place: Workplace,
     who: Principal,
     entry: Entry,
-    prompts: list[Prompt],
+    prompts: Sequence[Prompt],
     changed: Changed,
     output: Output,
     params: str,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,7 +43,7 @@ def answer_click(encoded: EncodedImage, mask: Mask, before: Sequence[Prompt], cl
     window = _window(encoded, [slice(index, index + 1) for index in at], CLICK_MARGIN)
     now = window.cut(mask)
     reach = _reach(now == click.positive, window.place(click.at), unit)
-    marks = marks_of(window, [*before, click])
+    marks = marks_of(window, chain(before, [click]))
     prior = belief(window, now, marks, reach, unit, now == click.positive)
     wanted = solve(window, prior, marks.signs) > 0.5
     wanted = window.full(filled(wanted, marks.signs) if click.positive else wanted)
@@ -65,7 +66,7 @@ def answer_scribble(encoded: EncodedImage, mask: Mask, before: Sequence[Prompt],
     unit = unit_of(encoded)
     window = _window(encoded, [slice(int(axis.min()), int(axis.max()) + 1) for axis in hit], STROKE_MARGIN)
     now = window.cut(mask)
-    marks = marks_of(window, [*before, scribble])
+    marks = marks_of(window, chain(before, [scribble]))
     prior = belief(window, now, marks, REACH * unit, unit, np.zeros(window.shape, bool))
     wanted = solve(window, prior, marks.signs) > 0.5
     more, wanted = window.full(filled(wanted, marks.signs)), window.full(wanted)
