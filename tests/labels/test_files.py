@@ -15,8 +15,10 @@ from tests.dicom.phantoms import GRIDS, write_nifti
 from tests.serving import tumour_mask
 from tumorseg.errors import InputError
 from tumorseg.geometry import Grid
+from tumorseg.io.nrrd_write import seg_nrrd_bytes
 from tumorseg.labels.checks import check_label
 from tumorseg.labels.files import read_label
+from tumorseg.types import Segmentation
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int32, np.int64, np.float32])
@@ -85,3 +87,16 @@ def test_colours_and_time_series_are_no_label_map(tmp_path: Path) -> None:
     sitk.WriteImage(vector, str(tmp_path / "c.nrrd"))
     with pytest.raises(InputError, match="without segments"):
         read_label(tmp_path / "c.nrrd")
+
+
+@pytest.mark.parametrize("coding", ["utf-8", "latin-1"])
+def test_names_of_segments_keep_letters_beyond_ascii(coding: str, tmp_path: Path) -> None:
+    voxels = np.zeros((2, 3, 4), np.uint8)
+    voxels[0, 0, :2] = 1, 2
+    names = {"Läsion": 1, "Lösion": 2}  # the same where such letters are left out
+    sent = seg_nrrd_bytes(Segmentation(voxels, Grid(voxels.shape, np.eye(4)), names), compress=False)
+    head, end, body = sent.partition(b"\n\n")
+    (tmp_path / "a.seg.nrrd").write_bytes(head.decode("utf-8").encode(coding) + end + body)
+    label = read_label(tmp_path / "a.seg.nrrd")
+    assert {segment.name: segment.value for segment in label.segments} == names
+    assert np.array_equal(label.voxels[0], voxels)

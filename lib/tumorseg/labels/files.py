@@ -142,12 +142,20 @@ def _nrrd_header(path: Path, start: bytes) -> tuple[dict[str, Any], int]:
     if end is None or not start.startswith(b"NRRD"):
         raise InputError(f"{path.name} is no NRRD file with its voxels in it: write it as one file, or as .nii.gz")
     try:
-        header: dict[str, Any] = dict(nrrd.read_header(io.BytesIO(start[: end.end()])))
+        header: dict[str, Any] = dict(nrrd.read_header(io.StringIO(_as_text(start[: end.end()]))))
     except Exception as error:  # pynrrd passes on what its parsers raise
         raise InputError(f"{path.name} cannot be read as NRRD ({error}); is it damaged or cut off?") from None
     if "data file" in header or "datafile" in header:
         raise InputError(f"{path.name} keeps its voxels in another file: write header and voxels as one file")
     return header, end.end()
+
+
+def _as_text(start: bytes) -> str:
+    """Return a header as text: pynrrd leaves out of bytes what is no ASCII, and with it letters of segments' names."""
+    try:
+        return start.decode("utf-8")  # Slicer's
+    except UnicodeDecodeError:
+        return start.decode("latin-1")
 
 
 def _promised(path: Path, header: dict[str, Any]) -> tuple[np.dtype[Any], tuple[int, ...]]:
