@@ -15,7 +15,8 @@ TESTS := $(VENV)/bin/python -m pytest --numprocesses $(JOBS) --dist loadfile --n
 MODEL ?= resunet25d
 SUBSET ?= test
 evaluate-clicks: SUBSET = validation
-CLICK_MODELS ?= clicks clicks_any
+# Interactive models and what their masks begin as; one that proposes nothing begins with nothing.
+CLICK_RUNS ?= clicks:auto clicks:nothing clicks_any:nothing
 export VENV
 
 help: ## list these commands
@@ -63,11 +64,11 @@ train: install ## train the model that ships, measure it, keep it if it is bette
 evaluate: install ## measure a model on what no training saw and store it for `make tables`: DATA=folder (MODEL=, SUBSET=test)
 	$(BIN)/tumorseg evaluate $(MODEL) --data $(call needed,DATA,the folder of the data set) --subset $(SUBSET) --store docs/results --json
 
-evaluate-clicks: install ## what the clicks of a simulated person bring, measured for `make tables`: DATA=path/to/kaggle_3m (CLICK_MODELS=, SUBSET=validation)
+evaluate-clicks: install ## what the clicks of a simulated person bring, measured for `make tables`: DATA=path/to/kaggle_3m (CLICK_RUNS=, SUBSET=validation)
 	@mkdir -p docs/results/interactive
-	set -e; for model in $(CLICK_MODELS); do for start in auto nothing; do \
-		$(BIN)/tumorseg evaluate $$model --interactive --start $$start --data $(call needed,DATA,the folder of the kaggle_3m download) \
-			--subset $(SUBSET) --store docs/results/interactive --json; done; done
+	set -e; for run in $(CLICK_RUNS); do \
+		$(BIN)/tumorseg evaluate $${run%%:*} --interactive --start $${run##*:} --data $(call needed,DATA,the folder of the kaggle_3m download) \
+			--subset $(SUBSET) --store docs/results/interactive --json; done
 
 simulate: install ## what choosing by each strategy brings, measured for `make tables`: DATA=path/to/kaggle_3m (hours; resumes; SIMULATE="--seeds 3")
 	$(BIN)/tumorseg simulate --data $(call needed,DATA,the folder of the kaggle_3m download) --out runs/simulate \
