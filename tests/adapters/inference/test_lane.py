@@ -52,6 +52,20 @@ def test_a_click_goes_before_the_volumes_that_wait(queue: InferenceQueue, gate: 
     assert order == ["click"]
 
 
+def test_a_volume_has_its_turn_although_somebody_always_clicks(queue: InferenceQueue) -> None:
+    over = threading.Event()
+
+    def click() -> None:
+        if not over.is_set():
+            queue.urgent("cpu", "clicks", click)
+
+    click()
+    try:
+        assert queue.submit(Probe("volume"), None).result(PATIENCE_S) == ("volume", None)
+    finally:
+        over.set()
+
+
 def test_a_device_without_any_volume_answers_too(queue: InferenceQueue) -> None:
     assert queue.urgent("cpu", "clicks", lambda: 7).result(PATIENCE_S) == 7
 

@@ -203,7 +203,8 @@ class InferenceQueue:
                 self._changed.wait_for(lambda: self._stopped or len(lane) > 0 or self._board.has_work(device))
                 if self._stopped:
                     return
-                group = self._board.take(device) if not len(lane) else []
+                # Also where more clicks came meanwhile: they go between its slices, and none keeps it waiting for ever.
+                group = self._board.take(device) if self._board.has_work(device) else []
             if group:
                 self._run(group, lane)
             del group  # what was computed is not held until the next job comes
