@@ -121,7 +121,7 @@ def prompts_of(entry: Entry, said: Any) -> Sequence[Prompt]:
 async def add(
     desk: InteractiveDesk, entry: Entry, prompts: Sequence[Prompt], caller: str, steps: dict[str, float]
 ) -> Moment:
-    """Answer prompts one after the other; where one fails the mask is what it was before the first."""
+    """Answer prompts one after the other; all of them, or none where one fails or who asked hung up."""
     async with entry.lock:
         before, session = entry.session.mask, entry.session
         return_to_it, notes = session.bookmark(), list[str]()
@@ -129,7 +129,7 @@ async def add(
             for prompt in prompts:
                 edit = await desk.turns.click(session.model, partial(session.add, prompt), caller, steps)
                 notes += edit.notes
-        except Exception:
+        except BaseException:  # also who hung up: they send all of it again
             return_to_it()
             raise
         desk.entries.shrink(entry)

@@ -8,8 +8,8 @@ Concurrency, in one place:
 - Any other model has a lane and :data:`WORKERS` threads of its own: SAM 2, which looks for seconds at a slice that is
   clicked for the first time, holds up neither a network between two slices nor who draws with a classical method.
 - In all of them callers take turns, click by click: a request that brings a hundred points at once is a hundred turns.
-- Whoever hangs up leaves the line at once. What is being computed for them is finished (it is one click) and kept, and
-  only then somebody else may change the same mask.
+- Whoever hangs up leaves the line at once. What is being computed for them is finished (it is one click), and only
+  then somebody else may change the same mask.
 - The event loop only waits. Reading labels and writing answers is done in threads of its own (:data:`HELPERS`), so
   that no click waits for a disk.
 - Requests for one session are done one after the other (:mod:`tumorseg.adapters.interactive.sessions`); those for
