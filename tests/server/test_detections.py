@@ -114,6 +114,8 @@ def test_what_nobody_decided_about_is_asked_for_before_it_is_saved(client: TestC
     kept = client.post("/detections/blobs/save", params={"image": "case1", "undecided": "keep"}).json()
     assert kept["no_lesion"] is False
     none = client.post("/detections/blobs/save", params={"image": "case1", "undecided": "drop"}).json()
+    seen = {"image": "case1", "undecided": "keep", "parent": kept["version"]}
+    assert client.post("/detections/blobs/save", params=seen).status_code == 409, "somebody saved another one since"
     assert none["no_lesion"] is True
     version = client.get(f"/labels/case1/versions/{none['version']}").json()
     assert [one["label"] for one in version["info"]["rejected"]] == ["cyst"]  # the other one nobody refused

@@ -157,6 +157,8 @@ class DetectionDesk:
         tag: str,
         undecided: Undecided | None,
         provenance: Provenance,
+        *,
+        expected_parent: str | None = None,
     ) -> LabelVersion:
         """Keep the objects that were kept as a label of their image; those that were dropped go with it by name.
 
@@ -166,9 +168,10 @@ class DetectionDesk:
             tag: of the label.
             undecided: what becomes of objects without a decision; None refuses where there are any.
             provenance: who saves.
+            expected_parent: uid of the label version that they looked at.
 
         Raises:
-            ConflictError: something is undecided, and nobody said what that means.
+            ConflictError: something is undecided, and nobody said what that means; or there is a newer version.
         """
         known = self.decisions.of(_about(found, holder))
         open_ = [name for name in found.ids if name not in known]
@@ -194,7 +197,8 @@ class DetectionDesk:
                 "undecided": undecided or "",
             },
         )
-        return self._desk.keep(found.image, tag, kept.label_map(), {"rejected": dropped}, said)
+        label, info = kept.label_map(), {"rejected": dropped}
+        return self._desk.keep(found.image, tag, label, info, said, expected_parent=expected_parent)
 
     def _nbytes(self) -> int:
         held = (result.detections for result in self._known.values() if result.detections is not None)

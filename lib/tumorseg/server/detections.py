@@ -23,7 +23,7 @@ from tumorseg.interactive.prompt_json import index_from_json
 from tumorseg.labels.types import LabelVersion, check_tag
 from tumorseg.server.audit import note
 from tumorseg.server.common import Place, caller_of
-from tumorseg.server.datastore import holder, made_by, tell_of
+from tumorseg.server.datastore import holder, made_by, matched, tell_of
 from tumorseg.server.gone import unless_gone
 from tumorseg.server.rules import Caller, rule
 
@@ -103,16 +103,20 @@ async def save(
     image: str,
     tag: str = FINAL,
     undecided: Undecided | None = None,
+    parent: Annotated[str, Query(description="the label version that you looked at; or in If-Match")] = "",
     params: Said = "{}",
 ) -> dict[str, Any]:
     """Keep a label map of what was kept as a new version; with nothing kept it says "no lesion".
+
+    With ``parent`` a label that somebody else saved meanwhile is answered 409, as where viewers save.
 
     What was dropped goes with the version (``info.rejected``: class, score, box and mask of each), so that a training
     can learn from it. 409 where something is undecided and ``undecided`` does not say what that means.
     """
     check_tag(tag)
     found = await _found(request, place, who, model, image, params)
-    kept = await run_in_threadpool(_save, request, place, who, found, tag, undecided, params)
+    seen = parent or matched(request)
+    kept = await run_in_threadpool(_save, request, place, who, found, tag, undecided, params, seen)
     return {"image": found.image, "label": kept.image, "version": kept.uid, "no_lesion": kept.no_lesion}
 
 
@@ -138,9 +142,10 @@ def _save(
     tag: str,
     undecided: Undecided | None,
     params: str,
+    seen: str | None,
 ) -> LabelVersion:
     """Keep the label and tell who waits for one; in a thread."""
     name = _holder(who, params)
-    kept = place.detections.save(found, name, tag, undecided, made_by(request, who)[0])
+    kept = place.detections.save(found, name, tag, undecided, made_by(request, who)[0], expected_parent=seen)
     tell_of(request, place, who, kept, name)
     return kept
