@@ -11,6 +11,33 @@ from tumorseg.interactive.packed import pack
 from tumorseg.interactive.prompts import Click
 
 
+def test_following_in_parts_leads_to_the_same_log_as_at_once() -> None:
+    points = [Click((8 + n, 8, 2)) for n in range(4)]
+    at_once, in_parts = new(), new()
+    at_once.follow(points)
+    in_parts.follow(points)
+    wanted = [*points[1:], Click((24, 14, 3))]
+    right = at_once.follow(wanted)
+    for _ in range(4):
+        found = in_parts.follow(wanted, most=1)
+    assert np.array_equal(found, right)
+    one, other = at_once.log(), in_parts.log()
+    assert [step.sha256 for step in one.steps] == [step.sha256 for step in other.steps]
+    said = [(event.action, event.kind) for event in one.events]
+    assert said == [(event.action, event.kind) for event in other.events]
+    assert said[4:] == [("undo", "click+"), ("add", "click+")], "what is answered anew is nothing that somebody did"
+
+
+def test_a_following_that_was_left_half_way_goes_on_with_other_prompts() -> None:
+    points = [Click((8 + n, 8, 2)) for n in range(4)]
+    half, right = new(), new()
+    half.follow(points)
+    half.follow(points[1:], most=1)
+    assert half.prompts == (points[1],)
+    assert np.array_equal(half.follow(points[2:]), right.follow(points[2:]))
+    assert half.prompts == tuple(points[2:])
+
+
 def test_following_costs_only_what_is_new() -> None:
     model = Balls()
     session = new(model)

@@ -119,6 +119,29 @@ def test_an_image_too_large_for_the_memory_is_looked_at_once_all_the_same(client
     assert model_of(client, model).encodings == looked
 
 
+def test_each_answer_is_a_turn_also_where_an_early_point_is_taken_away(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points, turns, model = [[8 + n, 8, 2] for n in range(4)], [], model_of(client, "balls")
+    said = {"label": "tumor", "start": "nothing"}
+    right, _ = click(client, **said, client_id="another", foreground=points[1:])
+    click(client, **said, client_id="first", foreground=points)
+    desk = client.app.state.workplace.interactive  # type: ignore[attr-defined]
+    turn = desk.turns.click
+
+    async def counted(*args: Any) -> Any:
+        before = model.answers
+        found = await turn(*args)
+        turns.append(model.answers - before)
+        return found
+
+    monkeypatch.setattr(desk.turns, "click", counted)
+    mask, params = click(client, **said, client_id="first", foreground=points[1:])
+    assert turns == [1, 1, 1]
+    assert np.array_equal(mask, right)
+    assert params["prompts"] == 3
+
+
 @pytest.mark.parametrize("model", ["balls", "network"])
 def test_requests_of_one_person_for_one_mask_at_once_are_each_answered_for_their_own_points(
     client: TestClient, model: str

@@ -60,12 +60,14 @@ class History:
         mask: ``(K, J, I)``, not writable.
         done: steps in effect, in order.
         undone: steps that were taken back, the one that comes back first at the front.
+        left: prompts that a following in several parts has yet to answer anew.
     """
 
     log: PromptLog
     mask: Mask
     done: tuple[Step, ...] = ()
     undone: tuple[Step, ...] = ()
+    left: tuple[Packed, ...] = ()
 
     @property
     def nbytes(self) -> int:

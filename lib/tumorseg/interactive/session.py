@@ -144,7 +144,7 @@ class PromptSession:
             self._now = self._logged(before.forth(), "redo", before.undone[0].packed)
             return before.undone[0].change.edit(before.mask)
 
-    def follow(self, prompts: Sequence[Prompt], *, progress: Progress | None = None) -> Mask:
+    def follow(self, prompts: Sequence[Prompt], *, progress: Progress | None = None, most: int | None = None) -> Mask:
         """Make the mask of exactly these prompts, for a client that sends all of them every time.
 
         Such a client sends its positive and its negative points apart, and with that their order is lost. So the order
@@ -156,6 +156,7 @@ class PromptSession:
         Args:
             prompts: all that are in effect; none is the start again.
             progress: called before every answer.
+            most: answers to give now; None gives all. Following again goes on, so that others have their turn between.
 
         Returns:
             The mask, as :attr:`mask`.
@@ -166,19 +167,21 @@ class PromptSession:
         with self._changing:
             wanted = dict.fromkeys(self._checked(prompts))
             state = self._now
-            known = {step.packed for step in state.done}
+            known = {*(step.packed for step in state.done), *state.left}
             kept = next((n for n, step in enumerate(state.done) if step.packed not in wanted), len(state.done))
-            anew = [step.packed for step in state.done[kept:] if step.packed in wanted]
+            before = [*(step.packed for step in state.done[kept:]), *state.left]
+            anew = [packed for packed in before if packed in wanted]
             new = [packed for packed in wanted if packed not in known]
-            for step in reversed(state.done[kept:]):
+            for _ in state.done[kept:]:
                 state = state.back()
-                if step.packed not in wanted:
-                    state = self._logged(state, "undo", step.packed)
-            for number, packed in enumerate((*anew, *new)):
+            for packed in reversed(before):
+                if packed not in wanted:
+                    state = self._logged(state, "undo", packed)
+            for number, packed in enumerate([*anew, *new][:most]):
                 if progress is not None:
                     progress(number, len(anew) + len(new))
                 state = self._next(state, packed, is_new=number >= len(anew))
-            self._now = state
+            self._now = replace(state, left=() if most is None else tuple(anew[most:]))
             return state.mask
 
     def bookmark(self) -> Callable[[], None]:

@@ -20,7 +20,7 @@ from tumorseg.adapters.interactive.keeper import PromptKeeper
 from tumorseg.adapters.interactive.layers import Drawn, read_layers
 from tumorseg.adapters.interactive.looks import Look, Looks
 from tumorseg.adapters.interactive.models import InteractiveModels
-from tumorseg.adapters.interactive.plans import begins_anew, planned
+from tumorseg.adapters.interactive.plans import begins_anew, is_made
 from tumorseg.adapters.interactive.records import packed
 from tumorseg.adapters.interactive.sessions import Entries, Entry
 from tumorseg.adapters.interactive.turns import Turns
@@ -138,13 +138,10 @@ class InteractiveDesk:
     async def follow(
         self, entry: Entry, model: Interactive, prompts: Sequence[Prompt], caller: str, steps: dict[str, float]
     ) -> Mask:
-        """Bring a mask to exactly these prompts, each new one a turn of its own; the entry's lock is held."""
+        """Bring a mask to exactly these prompts, each answer a turn of its own; the entry's lock is held."""
         session = entry.session
-        old, new = await self.turns.aside(partial(planned, session, prompts))
-        if new is None:
-            return session.mask
-        for end in range(1, len(new) + 1) if new else (0,):
-            await self.turns.click(model, partial(session.follow, [*old, *new[:end]]), caller, steps)
+        while not await self.turns.aside(partial(is_made, session, prompts)):
+            await self.turns.click(model, partial(session.follow, prompts, most=1), caller, steps)
         self.entries.shrink(entry)
         return session.mask
 

@@ -22,13 +22,9 @@ if TYPE_CHECKING:
     Mask = NDArray[np.bool_]
 
 
-def planned(session: PromptSession, prompts: Sequence[Prompt]) -> tuple[list[Prompt], list[Prompt] | None]:
-    """Tell the prompts that a session knows from new ones; None for these where it knows exactly all of them."""
-    known = {pack(prompt) for prompt in session.prompts}
-    wanted = {pack(prompt): prompt for prompt in prompts}
-    old = [prompt for one, prompt in wanted.items() if one in known]
-    new = [prompt for one, prompt in wanted.items() if one not in known]
-    return old, new if new or len(old) < len(known) else None
+def is_made(session: PromptSession, prompts: Sequence[Prompt]) -> bool:
+    """Whether a mask is that of exactly these prompts."""
+    return {pack(prompt) for prompt in session.prompts} == {pack(prompt) for prompt in prompts}
 
 
 def begins_anew(
