@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 
     Mask = NDArray[np.bool_]
 
-#: Called with the answers given and wanted; what it raises stops a request that takes many.
-Progress = Callable[[int, int], None]
-
 
 class PromptSession:
     """The mask of one label on one image, as one person makes it with one model.
@@ -144,7 +141,7 @@ class PromptSession:
             self._now = self._logged(before.forth(), "redo", before.undone[0].packed)
             return before.undone[0].change.edit(before.mask)
 
-    def follow(self, prompts: Sequence[Prompt], *, progress: Progress | None = None, most: int | None = None) -> Mask:
+    def follow(self, prompts: Sequence[Prompt], *, most: int | None = None) -> Mask:
         """Make the mask of exactly these prompts, for a client that sends all of them every time.
 
         Such a client sends its positive and its negative points apart, and with that their order is lost. So the order
@@ -155,7 +152,6 @@ class PromptSession:
 
         Args:
             prompts: all that are in effect; none is the start again.
-            progress: called before every answer.
             most: answers to give now; None gives all. Following again goes on, so that others have their turn between.
 
         Returns:
@@ -178,8 +174,6 @@ class PromptSession:
                 if packed not in wanted:
                     state = self._logged(state, "undo", packed)
             for number, packed in enumerate([*anew, *new][:most]):
-                if progress is not None:
-                    progress(number, len(anew) + len(new))
                 state = self._next(state, packed, is_new=number >= len(anew))
             self._now = replace(state, left=() if most is None else tuple(anew[most:]))
             return state.mask
