@@ -117,12 +117,22 @@ def test_who_hung_up_is_not_computed_for() -> None:
 def test_a_full_lane_says_when_to_come_back() -> None:
     lane, reports = Lane(2), list[JobReport]()
     lane.observer = reports.append
-    for _ in range(2):
-        lane.add("clicks", lambda: None)
+    for caller in ("ann", "bob"):
+        lane.add("clicks", lambda: None, caller)
     with pytest.raises(UnavailableError, match="2 clicks wait") as refused:
-        lane.add("clicks", lambda: None)
+        lane.add("clicks", lambda: None, "eve")
     assert refused.value.retry_after == 1
     assert [report.outcome for report in reports] == ["refused"]
+
+
+def test_who_asks_for_everything_at_once_leaves_room_for_others() -> None:
+    lane = Lane(4)
+    for _ in range(2):
+        lane.add("clicks", lambda: None, "ann")
+    with pytest.raises(UnavailableError, match="2 of them from here"):
+        lane.add("clicks", lambda: None, "ann")
+    lane.add("clicks", lambda: None, "bob")
+    assert len(lane) == 3
 
 
 def test_closing_gives_up_what_waits_and_takes_nothing_new(queue: InferenceQueue, gate: threading.Event) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tumorseg.adapters.interactive.models import InteractiveModels
 from tumorseg.adapters.workplace import Workplace
 from tumorseg.config import AppConfig
 
@@ -42,3 +43,14 @@ def test_weights_that_cannot_be_used_are_one_line_at_the_start_and_the_other_mod
     ]
     assert all(record.levelno == logging.WARNING for record in caplog.records)
     assert not any("\n" in line for line in said)
+
+
+def broken(weights: Path | None = None, device: str = "auto") -> Any:
+    raise KeyError("a site's own mistake")
+
+
+def test_a_sites_factory_that_fails_takes_no_other_model_away(tmp_path: Path) -> None:
+    (tmp_path / "studies").mkdir()
+    extra = {"ours": f"{__name__}:broken"}
+    config = AppConfig(studies=str(tmp_path / "studies"), interactive=("scribbles", "ours"), extra_interactive=extra)
+    assert list(InteractiveModels(config).describe()) == ["scribbles"]

@@ -24,6 +24,10 @@ class FairLine(Generic[T]):
         for turn in range(max(map(len, lines), default=0)):
             yield from (line[turn] for line in lines if turn < len(line))
 
+    def of(self, caller: str) -> int:
+        """Return how much of a caller's waits."""
+        return len(self._lines.get(caller, ()))
+
     def add(self, caller: str, item: T) -> None:
         """Let an item of a caller wait."""
         self._lines.setdefault(caller, deque()).append(item)

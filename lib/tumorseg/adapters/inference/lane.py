@@ -43,7 +43,7 @@ class Lane:
     """See the module; safe to use from several threads. Callers take turns.
 
     Args:
-        capacity: how much may wait; more is refused.
+        capacity: how much may wait, and half of it of one caller; more is refused.
 
     Attributes:
         observer: told of all that is over or refused, from any thread; must be quick.
@@ -69,12 +69,14 @@ class Lane:
         with self._lock:
             if self._closed:
                 raise stopping()
-            waiting = len(self._line)
-            if waiting < self._capacity:
+            waiting, own = len(self._line), self._line.of(caller)
+            full = waiting >= self._capacity or own >= max(1, self._capacity // 2)
+            if not full:
                 self._line.add(caller, work)
-        if waiting >= self._capacity:
+        if full:
             self._tell(JobReport(model, 0.0, 0.0, "refused"))
-            raise UnavailableError(f"{waiting} clicks wait already: try again", retry_after=SOONEST_S)
+            said = f"{waiting} clicks wait already, {own} of them from here: try again"
+            raise UnavailableError(said, retry_after=SOONEST_S)
         work.answer.add_done_callback(lambda answer: self._gone(work))
         return work.answer
 

@@ -73,7 +73,10 @@ class InteractiveModels:
         except TumorSegError as error:
             self._failed.add(name)
             logger.warning("interactive model %s is not offered: %s", name, error)
-            return None
+        except Exception:  # a factory of the site's own must not take all other models away
+            self._failed.add(name)
+            logger.exception("interactive model %s is not offered: its factory failed", name)
+        return None
 
 
 def _described(model: Interactive) -> dict[str, Any]:
