@@ -151,7 +151,7 @@ def test_a_run_writes_what_it_learned_and_goes_on_from_there(tmp_path):
     again = trainer(tmp_path, 2)
     again.resume(tmp_path / "state.pt")
     assert (again.steps, again.progress()) == (first.steps, 0.5)
-    ours, theirs = again.head.state_dict(), first.head.state_dict()
+    ours, theirs = again.network.state_dict(), first.network.state_dict()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
     again.fit([patient()])
     assert again.steps > first.steps

@@ -11,35 +11,33 @@ One batch:
 
 from __future__ import annotations
 
-import copy
-import json
 import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import nn
 
 from tumorseg.interactive.clicks.guide import guide, newest
 from tumorseg.interactive.local import confined
 from tumorseg.interactive.prompts import Click
-from tumorseg.training.checkpoint import RunState, save_weights
+from tumorseg.networks.clicks import ClickHead
+from tumorseg.training.averaged import AveragedRun
 from tumorseg.training.clicks.config import ClickConfig, Stage
 from tumorseg.training.clicks.loss import click_loss
 from tumorseg.training.clicks.mistakes import contested, start, styled
 from tumorseg.training.clicks.person import click
 from tumorseg.training.clicks.pieces import Piece, PieceSampler
-from tumorseg.training.schedule import follow, rate
+from tumorseg.training.schedule import rate
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from tumorseg.networks.clicks import ClickHead, Trunk
+    from tumorseg.networks.clicks import Trunk
     from tumorseg.training.data import Volume
 
 Report = Callable[[dict[str, float]], None]
@@ -61,7 +59,7 @@ class _Scene:
     clicks: list[Click] = field(default_factory=list)
 
 
-class ClickTrainer:
+class ClickTrainer(AveragedRun[ClickHead]):
     """One run in one folder.
 
     Args:
@@ -73,17 +71,11 @@ class ClickTrainer:
     """
 
     def __init__(self, trunk: Trunk, head: ClickHead, config: ClickConfig, out: Path, *, device: str = "cpu") -> None:
-        self.config, self.out, self.device = config, out, torch.device(device)
+        self.config, self.device = config, torch.device(device)
         self.trunk = trunk.eval().requires_grad_(False).to(self.device)
-        self.head = head.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average = copy.deepcopy(self.head).eval().requires_grad_(False)
-        self.optimizer = torch.optim.AdamW(
-            self.head.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-        )
-        self.rng = np.random.default_rng(config.seed)
-        self.torch_rng = torch.Generator().manual_seed(config.seed)
-        self.batches, self.steps, self.seconds = 0, 0, 0.0
-        self.history: list[dict[str, float]] = []
+        head = head.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        optimizer = torch.optim.AdamW(head.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+        super().__init__(head, optimizer, out, seed=config.seed, decay=config.ema)
 
     def progress(self) -> float:
         """How far the run is, in [0, 1]."""
@@ -115,7 +107,7 @@ class ClickTrainer:
             "loss": round(float(np.mean(losses)), 5),
         }
         row |= {f"gain_{n}": round(float(np.mean(found or [math.nan])), 4) for n, found in enumerate(gains, 1)}
-        self._keep(row)
+        self.keep(row)
         return row
 
     def _batch(self, sampler: PieceSampler, losses: list[float], gains: list[list[float]]) -> None:
@@ -165,16 +157,12 @@ class ClickTrainer:
             for stacks in ([scene.mask for scene in scenes], [scene.truth for scene in scenes])
         )
         positive = torch.tensor([scene.clicks[-1].positive for scene in scenes])
-        self.head.train()
+        self.network.train()
         self.optimizer.zero_grad(set_to_none=True)
-        logits = self.head(fine, coarse, told, stage.depth).reshape(masks.shape)
+        logits = self.network(fine, coarse, told, stage.depth).reshape(masks.shape)
         weight = 1 + stage.near * newest(told).reshape(masks.shape) if stage.near else None
         loss = click_loss(logits, truths.to(self.device), masks.to(self.device), positive.to(self.device), weight)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.head.parameters(), MAX_GRADIENT)
-        self.optimizer.step()
-        self.steps += 1
-        follow(self.average, self.head, self.steps, self.config.ema)
+        self.step(loss, MAX_GRADIENT)
         answers = (logits.detach() > 0).cpu().numpy()
         for scene, corner, answer in zip(scenes, corners, answers, strict=True):
             gained.append(_change(scene, corner, answer))
@@ -198,35 +186,6 @@ class ClickTrainer:
             for t, f in ((scene.fine, 2), (scene.coarse, 4))
         )
         return fine, coarse, told
-
-    def _keep(self, row: dict[str, float]) -> None:
-        self.history.append(row)
-        save_weights(self.average.state_dict(), self.out / "best.safetensors", half=False, metadata={})
-        with (self.out / "history.jsonl").open("a") as lines:
-            lines.write(json.dumps(row) + "\n")
-        random: dict[str, Any] = {"numpy": self.rng.bit_generator.state, "torch": self.torch_rng.get_state()}
-        RunState(
-            network=self.head.state_dict(),
-            average=self.average.state_dict(),
-            optimizer=self.optimizer.state_dict(),
-            epoch=len(self.history),
-            seconds=self.seconds,
-            best_loss=math.inf,
-            best_epoch=len(self.history),
-            history=self.history,
-            random=random | {"steps": self.steps, "batches": self.batches},
-        ).save(self.out / "state.pt")
-
-    def resume(self, path: Path) -> None:
-        """Go on from a state that an earlier run wrote."""
-        state = RunState.load(path)
-        self.head.load_state_dict(state.network)
-        self.average.load_state_dict(state.average)
-        self.optimizer.load_state_dict(state.optimizer)
-        self.seconds, self.history = state.seconds, state.history
-        self.steps, self.batches = state.random["steps"], state.random["batches"]
-        self.rng.bit_generator.state = state.random["numpy"]
-        self.torch_rng.set_state(state.random["torch"])
 
 
 def _cut(voxels: NDArray[np.bool_], corner: tuple[int, int], side: int) -> NDArray[np.bool_]:

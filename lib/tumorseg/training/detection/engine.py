@@ -6,22 +6,18 @@ pictures the best epoch would be the luckiest, and what is measured on them woul
 
 from __future__ import annotations
 
-import copy
-import json
-import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import nn
 
-from tumorseg.training.checkpoint import RunState, save_weights
+from tumorseg.training.averaged import AveragedRun
 from tumorseg.training.detection.config import DetectionConfig
 from tumorseg.training.detection.data import Example, PictureSampler
-from tumorseg.training.schedule import follow, rate
+from tumorseg.training.schedule import rate
 
 if TYPE_CHECKING:
     from torchvision.models.detection import MaskRCNN
@@ -32,7 +28,7 @@ Validate = Callable[["MaskRCNN"], dict[str, float]]
 MAX_GRADIENT = 5.0
 
 
-class DetectionTrainer:
+class DetectionTrainer(AveragedRun["MaskRCNN"]):
     """One run in one folder.
 
     Args:
@@ -44,20 +40,16 @@ class DetectionTrainer:
     """
 
     def __init__(self, network: MaskRCNN, config: DetectionConfig, out: Path, *, side: int, device: str) -> None:
-        self.config, self.out, self.side, self.device = config, out, side, torch.device(device)
-        self.network = network.to(self.device, memory_format=torch.channels_last)
-        self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
+        self.config, self.side, self.device = config, side, torch.device(device)
+        network = network.to(self.device, memory_format=torch.channels_last)
         self.backbone = list(_backbone(network).parameters())
         inner = {id(p) for p in self.backbone}
         groups = [
             {"params": [p for p in network.parameters() if id(p) not in inner], "scale": 1.0},
             {"params": self.backbone, "scale": config.backbone_rate},
         ]
-        self.optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
-        self.rng = np.random.default_rng(config.seed)
-        self.torch_rng = torch.Generator().manual_seed(config.seed)
-        self.step, self.seconds = 0, 0.0
-        self.history: list[dict[str, float]] = []
+        optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
+        super().__init__(network, optimizer, out, seed=config.seed, decay=config.ema)
 
     def fit(
         self,
@@ -78,25 +70,25 @@ class DetectionTrainer:
             also=also,
             share=config.also_share,
         )
-        while self.step < config.steps:
+        while self.steps < config.steps:
             started = time.monotonic()
             sums: dict[str, float] = {}
-            count = min(config.steps_per_epoch, config.steps - self.step)
+            count = min(config.steps_per_epoch, config.steps - self.steps)
             for _ in range(count):
                 for name, value in self._train_step(sampler).items():
                     sums[name] = sums.get(name, 0.0) + value / count
             self.seconds += time.monotonic() - started
-            row = {"step": self.step, "minutes": round(self.seconds / 60, 2)}
+            row = {"step": self.steps, "minutes": round(self.seconds / 60, 2)}
             row |= {name.removeprefix("loss_"): round(value, 4) for name, value in sums.items()}
             if validate is not None:
                 row |= validate(self.average)
-            self._keep(row)
+            self.keep(row)
             if report:
                 report(row)
         return self.history
 
     def _train_step(self, sampler: PictureSampler) -> dict[str, float]:
-        progress = self.step / self.config.steps
+        progress = self.steps / self.config.steps
         for group in self.optimizer.param_groups:
             group["lr"] = (
                 self.config.learning_rate * group["scale"] * rate(progress, self.config.warmup, self.config.final_rate)
@@ -111,41 +103,9 @@ class DetectionTrainer:
             [image.to(self.device) for image in images],
             [{name: value.to(self.device) for name, value in target.items()} for target in targets],
         )
-        total = torch.stack(list(losses.values())).sum()
-        total.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.network.parameters(), MAX_GRADIENT)
-        self.optimizer.step()
-        self.step += 1
-        follow(self.average, self.network, self.step, self.config.ema)
+        self.batches += 1
+        self.step(torch.stack(list(losses.values())).sum(), MAX_GRADIENT)
         return {name: float(value.detach()) for name, value in losses.items()}
-
-    def _keep(self, row: dict[str, float]) -> None:
-        self.history.append(row)
-        save_weights(self.average.state_dict(), self.out / "best.safetensors", half=False, metadata={})
-        with (self.out / "history.jsonl").open("a") as lines:
-            lines.write(json.dumps(row) + "\n")
-        random: dict[str, Any] = {"numpy": self.rng.bit_generator.state, "torch": self.torch_rng.get_state()}
-        RunState(
-            network=self.network.state_dict(),
-            average=self.average.state_dict(),
-            optimizer=self.optimizer.state_dict(),
-            epoch=len(self.history),
-            seconds=self.seconds,
-            best_loss=math.inf,
-            best_epoch=len(self.history),
-            history=self.history,
-            random=random | {"steps": self.step},
-        ).save(self.out / "state.pt")
-
-    def resume(self, path: Path) -> None:
-        """Go on from a state that an earlier run wrote."""
-        state = RunState.load(path)
-        self.network.load_state_dict(state.network)
-        self.average.load_state_dict(state.average)
-        self.optimizer.load_state_dict(state.optimizer)
-        self.seconds, self.history, self.step = state.seconds, state.history, state.random["steps"]
-        self.rng.bit_generator.state = state.random["numpy"]
-        self.torch_rng.set_state(state.random["torch"])
 
 
 def _backbone(network: MaskRCNN) -> nn.Module:
