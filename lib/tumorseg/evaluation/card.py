@@ -84,31 +84,13 @@ def card_markdown(card: Mapping[str, Any]) -> str:
     """Return the card as a page."""
     training = card["training"]
     lines = [
-        f"# {card['model']}",
-        "",
-        f"{card['description']}. Version `{card['version']}`.",
-        "",
-        f"**Licence of the weights: {card['licence']}.**",
-        "",
-        "## Measured",
-        "",
+        *head_lines(card),
         _what(card),
         "The validation patients chose the epoch and what is done to the answer; the test patients chose nothing.",
         "",
         *_table(card["measured"]),
         "",
-        "## Data",
-        "",
-        card["data"],
-        "",
-        f"{training['patients']} patients trained. Held out, by patient, frozen before the first training:",
-        "",
-        *(f"- {subset}: {', '.join(patients)}" for subset, patients in card["held_out"].items()),
-        "",
-        "## Training",
-        "",
-        *(f"    {command}" for command in card["commands"]),
-        "",
+        *data_lines(card),
         f"{training['epochs']} epochs of {training['steps_per_epoch']} batches of {training['batch']} slices, loss "
         f"`{training['loss']}`, {training['minutes']:.0f} minutes. Inputs: {', '.join(card['channels'])}.",
         *_beside(card),
@@ -119,6 +101,38 @@ def card_markdown(card: Mapping[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def head_lines(card: Mapping[str, Any], on: str = "") -> list[str]:
+    """Return how every card begins, as far as its figures; ``on`` says what the version stands on."""
+    return [
+        f"# {card['model']}",
+        "",
+        f"{card['description']}. Version `{card['version']}`{on}.",
+        "",
+        f"**Licence of the weights: {card['licence']}.**",
+        "",
+        "## Measured",
+        "",
+    ]
+
+
+def data_lines(card: Mapping[str, Any]) -> list[str]:
+    """Return what every card says of its patients, and the commands that made the weights."""
+    return [
+        "## Data",
+        "",
+        card["data"],
+        "",
+        f"{card['training']['patients']} patients trained. Held out, by patient, frozen before the first training:",
+        "",
+        *(f"- {subset}: {', '.join(patients)}" for subset, patients in card["held_out"].items()),
+        "",
+        "## Training",
+        "",
+        *(f"    {command}" for command in card["commands"]),
+        "",
+    ]
 
 
 def _beside(card: Mapping[str, Any]) -> list[str]:

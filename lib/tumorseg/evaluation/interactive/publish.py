@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tumorseg.errors import InputError, NotFoundError
-from tumorseg.evaluation.card import DATA, LICENCE, LIMITS
+from tumorseg.evaluation.card import DATA, LICENCE, LIMITS, data_lines, head_lines
 from tumorseg.evaluation.interactive.figures import summarise
 from tumorseg.evaluation.interactive.measure import evaluate_clicks
 from tumorseg.evaluation.interactive.tables import report_json
@@ -103,14 +103,7 @@ def _page(card: Mapping[str, Any]) -> str:
     """Return the card for people."""
     training = card["training"]
     lines = [
-        f"# {card['model']}",
-        "",
-        f"{card['description']}. Version `{card['version']}`, on `resunet25d` `{card['trunk']}`.",
-        "",
-        f"**Licence of the weights: {card['licence']}.**",
-        "",
-        "## Measured",
-        "",
+        *head_lines(card, f", on `resunet25d` `{card['trunk']}`"),
         "Volume Dice per patient on the image's own grid, clicked by the simulated person from the automatic mask on",
         "(largest error, deepest voxel); bootstrap 95 % intervals over patients. The length of the training was fixed",
         "beforehand: no patient chose these weights. The automatic mask is that of `resunet25d`, whose training the",
@@ -118,18 +111,7 @@ def _page(card: Mapping[str, Any]) -> str:
         "",
         *_table(card["measured"]),
         "",
-        "## Data",
-        "",
-        card["data"],
-        "",
-        f"{training['patients']} patients trained. Held out, by patient, frozen before the first training:",
-        "",
-        *(f"- {subset}: {', '.join(patients)}" for subset, patients in card["held_out"].items()),
-        "",
-        "## Training",
-        "",
-        *(f"    {command}" for command in card["commands"]),
-        "",
+        *data_lines(card),
         f"{training['epochs']} epochs of {training['batches']} batches with {training['rounds']} simulated clicks "
         f"each, {training['minutes']:.0f} minutes.",
         "",
