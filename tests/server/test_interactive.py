@@ -436,3 +436,7 @@ def test_a_mask_belongs_to_who_began_it(tmp_path: Path) -> None:
         entries = client.app.state.workplace.interactive.entries  # type: ignore[attr-defined]
         assert len(entries.of(IMAGE, "ann")) == 2
         assert len(entries.of(IMAGE, "bob")) == 1
+        mine = client.get("/interactive/", headers=ann).json()
+        assert [one["id"] == ident for one in mine] == [False, True], "what was used last comes first"
+        assert client.get("/interactive/", params={"image": "another"}, headers=ann).json() == []
+        assert not {one["id"] for one in mine} & {one["id"] for one in client.get("/interactive/", headers=bob).json()}

@@ -63,6 +63,14 @@ async def begin(request: Request, place: Place, sessions: Sessions, who: Caller,
     return MaskOut.of(entry)
 
 
+@router.get("/", summary="Your masks in the making")
+@rule(Role.ANNOTATOR)
+async def masks(place: Place, who: Caller, image: str = "") -> list[MaskOut]:
+    """List them, what was used last first; those of one image where it is named."""
+    entries = [one for one in place.interactive.entries.owned(who.name) if image in ("", one.image)]
+    return await place.interactive.turns.aside(lambda: [MaskOut.of(entry) for entry in entries])
+
+
 @router.get("/{id}", summary="Where a mask is")
 @rule(Role.ANNOTATOR)
 async def show(place: Place, who: Caller, id: str) -> MaskOut:

@@ -154,6 +154,12 @@ class Entries:
             self.sweep()
             return [one for one in self._entries.values() if one.image == image and owner in (None, one.owner)]
 
+    def owned(self, owner: str) -> list[Entry]:
+        """Return somebody's masks, what was used last first."""
+        with self._lock:
+            self.sweep()
+            return [entry for entry in reversed(self._entries.values()) if entry.owner == owner]
+
     def look(self, key: Hashable) -> Look | None:
         """Return the look of a key that one of the masks is made on."""
         with self._lock:
