@@ -11,6 +11,7 @@ source says.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import sys
@@ -71,13 +72,19 @@ def of(file: str, command: str) -> Callable[[Callable[[dict[str, Any]], str]], C
     return tabled
 
 
+@functools.cache
+def measured() -> tuple[Stored, ...]:
+    """What is stored, summed up once: the intervals take seconds."""
+    return tuple(read_store(RESULTS))
+
+
 def accuracy() -> str:
     """Every shipped model that marks voxels on its held-out patients, beside what others published."""
     head = ("", "patients", "mean Dice [95 %]", "median Dice [95 %]", "false-positive / empty slices")
     cards = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(CARDS.glob("*.json"))]
     if not cards:
         return "*No weights have been published in this checkout yet (`tumorseg publish`).*\n"
-    stored = {(one.model, one.version, one.subset): one for one in read_store(RESULTS)}
+    stored = {(one.model, one.version, one.subset): one for one in measured()}
     ours = [
         (f"`{card['model']}`, {subset}", *_measured(found, stored.get((card["model"], card["version"], subset))))
         for card in cards
@@ -100,12 +107,12 @@ def _measured(found: dict[str, Any], stored: Stored | None) -> Row:
 
 def systems() -> str:
     """The five published systems, figure by figure, beside ours."""
-    return markdown(LONG_HEAD, long_rows(read_store(RESULTS)), text=3)
+    return markdown(LONG_HEAD, long_rows(measured()), text=3)
 
 
 def systems_short() -> str:
     """Their headline figures beside ours."""
-    rows = short_rows(read_store(RESULTS))
+    rows = short_rows(measured())
     return (
         markdown(SHORT_HEAD, rows, text=3) if rows else "*Nothing is stored in this checkout yet (`make evaluate`).*\n"
     )
@@ -205,6 +212,7 @@ def verdicts(result: dict[str, Any]) -> str:
     return markdown(head, rows, text=0) + f"\n{result['draws']} draws each.\n"
 
 
+@functools.cache
 def interactive() -> str:
     """What a simulated person's clicks bring."""
     rows = clicks.rows(clicks.read_stored(RESULTS / "interactive"))
@@ -283,7 +291,7 @@ def rules() -> str:
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)]) + "\n"
 
 
-TABLES = {
+TABLES: dict[str, Callable[[], str]] = {
     "accuracy": accuracy,
     "systems": systems,
     "systems_short": systems_short,
