@@ -191,7 +191,7 @@ def test_the_sample_study_clicked(browser: Any, tmp_path: Path) -> None:
         for _ in range(3):
             click = next_click(marked, tumour)
             assert click is not None
-            tab.choose("tumor" if click.positive else "background")
+            tab.choose("tumour" if click.positive else "background")
             point = image.grid.points(np.array([click.at]))[0]
             tab.click(point)
             tab.run()
