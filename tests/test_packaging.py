@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import resource
 import subprocess
 import sys
 import tomllib
@@ -42,16 +41,17 @@ def test_importing_prints_and_changes_nothing() -> None:
 
 
 def test_help_is_quick() -> None:
-    command = [Path(sys.executable).with_name("tumorseg"), "--help"]
-    taken = []
-    for _ in range(3):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        taken.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    assert done.returncode == 0
+    """It loads the command line and nothing behind it; seconds would say how fast this machine is today."""
+    code = (
+        "import sys; sys.argv = ['tumorseg', '--help']\n"
+        "from tumorseg.cli import app\n"
+        "try: app()\n"
+        "except SystemExit as end: assert not end.code\n"
+        f"sys.stderr.write(repr(sorted(set({HEAVY!r}) & set(sys.modules))))"
+    )
+    done = python("-c", code)
+    assert (done.returncode, done.stderr) == (0, "[]")
     assert {"serve", "predict", "train", "evaluate", "models"} <= set(re.findall(r"\w+", done.stdout))
-    assert min(taken) < 1.0  # seconds of the processor, not of the wall: the machine may be busy with something else
 
 
 def test_every_requirement_is_met() -> None:
