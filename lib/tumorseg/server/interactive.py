@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
 
@@ -42,6 +43,27 @@ router = APIRouter(prefix="/interactive", tags=["clicks"])
 _LONGEST = 4000
 #: How the answer is wanted, as JSON in the address.
 Said = Annotated[str, Query(max_length=_LONGEST, description="JSON: result_extension, result_dtype, result_compress")]
+
+
+@dataclass(frozen=True)
+class Sent:
+    """How a mask is to be answered, as the address says it."""
+
+    changed: Changed
+    output: Output
+    params: str
+
+    def require_possible(self) -> None:
+        """Refuse an answer that cannot be given before anything is done for it."""
+        require_offered(self.output)
+        require_label_map(parse_params(self.params))
+
+
+async def _sending(changed: Changed = Changed.all, output: Output = Output.all, params: Said = "{}") -> Sent:
+    return Sent(changed, output, params)
+
+
+Sending = Annotated[Sent, Depends(_sending)]
 
 
 @router.post("/", summary="Begin a mask")
@@ -80,68 +102,34 @@ async def show(place: Place, who: Caller, id: str) -> MaskOut:
 
 @router.post("/{id}/prompts", summary="Answer prompts")
 @rule(Role.ANNOTATOR, "infer")
-async def prompt(
-    request: Request,
-    place: Place,
-    who: Caller,
-    id: str,
-    said: PromptsIn,
-    changed: Changed = Changed.all,
-    output: Output = Output.all,
-    params: Said = "{}",
-) -> Response:
+async def prompt(request: Request, place: Place, who: Caller, id: str, said: PromptsIn, sent: Sending) -> Response:
     """Answer as ``/infer`` does, with the mask or only the changed box of it (``params.box`` says where it lies)."""
     entry = await _mine(request, place, who, id)
     prompts = await place.interactive.turns.aside(partial(own.prompts_of, entry, said.prompts))
-    return await _prompted(request, place, who, entry, prompts, changed, output, params)
+    return await _prompted(request, place, who, entry, prompts, sent)
 
 
 @router.post("/{id}/propagate", summary="Let the neighbours of a corrected slice follow it")
 @rule(Role.ANNOTATOR, "infer")
-async def propagate(
-    request: Request,
-    place: Place,
-    who: Caller,
-    id: str,
-    said: PropagateIn,
-    changed: Changed = Changed.all,
-    output: Output = Output.all,
-    params: Said = "{}",
-) -> Response:
+async def propagate(request: Request, place: Place, who: Caller, id: str, said: PropagateIn, sent: Sending) -> Response:
     """Answer as to any other prompt; it can be undone like one."""
     entry = await _mine(request, place, who, id)
     prompts = own.prompts_of(entry, [{"propagate": said.model_dump()}])
-    return await _prompted(request, place, who, entry, prompts, changed, output, params)
+    return await _prompted(request, place, who, entry, prompts, sent)
 
 
 @router.post("/{id}/undo", summary="Take the last prompt back")
 @rule(Role.ANNOTATOR, "infer")
-async def undo(
-    request: Request,
-    place: Place,
-    who: Caller,
-    id: str,
-    changed: Changed = Changed.all,
-    output: Output = Output.all,
-    params: Said = "{}",
-) -> Response:
+async def undo(request: Request, place: Place, who: Caller, id: str, sent: Sending) -> Response:
     """Return to the mask before it, exactly; 409 where there is none."""
-    return await _moved(request, place, who, id, changed, output, params, forth=False)
+    return await _moved(request, place, who, id, sent, forth=False)
 
 
 @router.post("/{id}/redo", summary="Bring back what was undone last")
 @rule(Role.ANNOTATOR, "infer")
-async def redo(
-    request: Request,
-    place: Place,
-    who: Caller,
-    id: str,
-    changed: Changed = Changed.all,
-    output: Output = Output.all,
-    params: Said = "{}",
-) -> Response:
+async def redo(request: Request, place: Place, who: Caller, id: str, sent: Sending) -> Response:
     """Bring it back without asking the model; 409 where nothing was undone since the last prompt."""
-    return await _moved(request, place, who, id, changed, output, params, forth=True)
+    return await _moved(request, place, who, id, sent, forth=True)
 
 
 @router.get("/{id}/mask", summary="A mask as a label map")
@@ -149,7 +137,7 @@ async def redo(
 async def mask(request: Request, place: Place, who: Caller, id: str, params: Said = "{}") -> Response:
     """Send the mask as it is now."""
     entry = await _mine(request, place, who, id)
-    return await _answered(place, entry, {}, await own.now(entry), Changed.all, Output.image, params)
+    return await _answered(place, entry, {}, await own.now(entry), Sent(Changed.all, Output.image, params))
 
 
 @router.get("/{id}/log", summary="How a mask came about")
@@ -207,62 +195,33 @@ async def _mine(request: Request, place: Workplace, who: Principal, id: str, *, 
 
 
 async def _prompted(
-    request: Request,
-    place: Workplace,
-    who: Principal,
-    entry: Entry,
-    prompts: Sequence[Prompt],
-    changed: Changed,
-    output: Output,
-    params: str,
+    request: Request, place: Workplace, who: Principal, entry: Entry, prompts: Sequence[Prompt], sent: Sent
 ) -> Response:
     steps: dict[str, float] = {}
-    _require_sendable(output, params)
+    sent.require_possible()
     work = own.add(place.interactive, entry, prompts, caller_of(request, who), steps)
     moment = await unless_gone(request, work)
-    return await _answered(place, entry, steps, moment, changed, output, params)
+    return await _answered(place, entry, steps, moment, sent)
 
 
-async def _moved(
-    request: Request,
-    place: Workplace,
-    who: Principal,
-    id: str,
-    changed: Changed,
-    output: Output,
-    params: str,
-    *,
-    forth: bool,
-) -> Response:
-    _require_sendable(output, params)
+async def _moved(request: Request, place: Workplace, who: Principal, id: str, sent: Sent, *, forth: bool) -> Response:
+    sent.require_possible()
     entry = await _mine(request, place, who, id)
     moment = await own.back(place.interactive, entry, forth=forth)
-    return await _answered(place, entry, {}, moment, changed, output, params)
-
-
-def _require_sendable(output: Output, params: str) -> None:
-    """Refuse an answer that cannot be given before anything is done for it."""
-    require_offered(output)
-    require_label_map(parse_params(params))
+    return await _answered(place, entry, {}, moment, sent)
 
 
 async def _answered(
-    place: Workplace,
-    entry: Entry,
-    steps: dict[str, float],
-    moment: own.Moment,
-    changed: Changed,
-    output: Output,
-    params: str,
+    place: Workplace, entry: Entry, steps: dict[str, float], moment: own.Moment, sent: Sent
 ) -> Response:
     """Send the mask, the changed box, or where nothing changed what is known of the session alone."""
-    wanted, in_box = parse_params(params), changed is Changed.box
+    wanted, in_box = parse_params(sent.params), sent.changed is Changed.box
     result = await place.interactive.turns.aside(partial(own.answer, entry, wanted, steps, moment, changed=in_box))
     session = MaskOut.of(entry, moment).model_dump()
     if result is None:
         return JSONResponse({"box": None, "notes": list(moment.notes), "session": session})
     result.params["session"] = session
-    return respond(result, output)
+    return respond(result, sent.output)
 
 
 def _opened(place: Workplace, sessions: OwnSessions, brought: ExitStack, said: OpenIn) -> Opened:
