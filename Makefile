@@ -94,7 +94,7 @@ load: install ## many clients at once against a live server and stock MONAI Labe
 crash: install ## kill writers and servers at random moments while labels are saved, and count what was lost (CRASH="--saves 200 --seed 1")
 	$(BIN)/python -m benchmarks.crash $(CRASH)
 
-loop-check: install ## the learning loop over HTTP: two annotators, kills, poisoned labels, rollback; the last line sums up (LOOP="--kills 4 --seed 1")
+loop-check: install ## the learning loop over HTTP: two annotators, kills, poisoned labels, rollback; the last line sums up (LOOP="--kills 4 --seed 1 --picture docs/learning.png")
 	$(BIN)/python -m tests.loop $(LOOP)
 
 abuse: install ## try every known hole against the real server; the last line counts the open ones (ABUSE="--only zip")

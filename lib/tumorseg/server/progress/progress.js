@@ -173,13 +173,20 @@ function versions(model) {
   const columns = [
     { name: "Version", of: (version) => make("span", { className: "id", text: version.id }) },
     { name: "Made", of: (version) => made(version) || "comes with tumorseg" },
-    { name: "State", of: (version) => make("span", { className: version.status, text: version.serves ? "serves" : `${version.status}, ${version.how}` }) },
+    { name: "State", of: (version) => make("span", { className: version.status, text: state(version) }) },
     { name: "Labels", number: true, of: (version) => or(version.labelled_cases, String) },
     { name: "Dice", number: true, of: (version) => or(version.dice, dice) + (or(version.low, dice) === "–" ? "" : ` (${dice(version.low)} … ${dice(version.high)})`) },
     { name: "Against the one before", number: true, of: change },
     { name: "", of: (version) => rollback(model, version) },
   ];
   return [make("h3", { text: model.model }), make("table", {}, ...table(columns, model.versions))];
+}
+
+function state(version) {
+  if (version.serves) return "serves";
+  // Refused before anything was trained: the labels were no good.
+  const nothing = version.status === "refused" && (version.dice === null || version.dice === undefined);
+  return nothing ? version.status : `${version.status}, ${version.how}`;
 }
 
 const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(3)}`;
