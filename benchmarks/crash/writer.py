@@ -22,7 +22,8 @@ BROKEN = "--acknowledge-first"
 def main(root: str, images: int, broken: bool) -> None:
     """Save what is asked for."""
     history = LabelHistory(Path(root))
-    with tempfile.TemporaryDirectory(prefix="writer-") as folder:
+    # Beside the labels: whoever is killed leaves its folder to those who tidy up theirs.
+    with tempfile.TemporaryDirectory(prefix="writer-", dir=Path(root).parent) as folder:
         for line in sys.stdin:
             job = Job(int(line), images)
             file = Path(folder) / "label.nrrd"
